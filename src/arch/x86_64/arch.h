@@ -1,0 +1,63 @@
+/*
+ * arch.h - x86-64: registers at the gate, the context switch, and what gate.S and patch.c share
+ */
+#ifndef GR_ARCH_H
+#define GR_ARCH_H
+
+#include "../../base.h"
+
+/* What gr_gate pushes, lowest address first; gate.S writes this layout, gate.c reads it, the clone child starts from a copy. */
+struct gr_regs {
+	uint64_t r15, r14, r13, r12, rbp, rbx, r9, r8, r10, rdx, rsi, rdi, rax;
+	uint64_t flags;
+	uint64_t site;		/* the address after the program's `syscall`: what the unwinder takes for our return address */
+	uint64_t thunk;		/* where the gate returns to: the thunk of the site */
+};
+/* and above it: the 128 bytes of the red zone, then the caller's rsp */
+#define GR_RED_ZONE 128
+
+/*
+ * void gr_switch(void **save_sp, void *load_sp, uintptr_t load_fs): see switch.S.  load_fs 0: keep the FS base.
+ * gr_switch_x does the same and keeps the whole vector state too, on the leaving greenlet's stack.
+ */
+void gr_switch(void **save_sp, void *load_sp, uintptr_t load_fs);
+void gr_switch_x(void **save_sp, void *load_sp, uintptr_t load_fs);
+
+/* Write a first frame below @top so that gr_switch() to the result calls fn(arg) on that stack. */
+void *gr_frame_init(void *top, void (*fn)(void *), void *arg);
+
+/* Write a first frame for a thread made by clone: it goes on where its creator stood at the gate, registers as in @regs, rax 0, stack
+ * pointer @stack.  The frame lives below @stack.  @on_start runs first, on the new stack (it clears carrier->inside). */
+void *gr_frame_clone(const struct gr_regs *regs, void *stack, void (*on_start)(void));
+
+/* 0, or -errno: fills in how to write the FS base and how large the vector state is.  Once, before the first switch. */
+int gr_arch_init(void);
+uintptr_t gr_arch_fs(void);	/* the FS base now */
+
+/* The way in for rewritten sites.  Not a C function: rcx holds the site's return address, rsp is 128 + 8 below the program's. */
+extern const char gr_gate[];
+
+/* --- patch.c ------------------------------------------------------------------------------------------------------------- */
+
+struct gr_patch_stats {
+	unsigned objects, sites, patched, kept, failed;
+};
+
+/*
+ * gr_patch_loaded - rewrite the `syscall` instructions of every loaded object that has not been done yet
+ *
+ * Each site becomes a 5-byte jump to a thunk of its own within 2 GiB:
+ *	[the instructions moved from before the site]
+ *	lea -128(%rsp), %rsp
+ *	lea site_after(%rip), %rcx
+ *	call gr_gate			(through a pointer near the thunks)
+ *	lea 128(%rsp), %rsp
+ *	[the instructions moved from after the site]
+ *	jmp back
+ * Skipped: the vdso, libgrove and libgrove-shim themselves, and the signal return (mov $15,%rax; syscall), which counts as kept.
+ * Adds to *stats.  0 when all went well or some sites failed; -errno when the kernel refuses to change text at all (nothing is
+ * changed then), so that the caller can go on with the name doors alone.
+ */
+int gr_patch_loaded(struct gr_patch_stats *stats);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * fd.h - what grove knows about each descriptor, and waiting for one
+ *
+ * Owns the descriptor table.  An entry appears on first use and is emptied at close().  Waiters live on their callers' stacks.
+ * A descriptor closed while others wait on it stays open for them, as in the kernel, where a blocked call holds the file: the
+ * waiters move to a private duplicate (gr_fd_close).
+ */
+#ifndef GR_FD_H
+#define GR_FD_H
+
+#include "base.h"
+#include "list.h"
+
+enum { GR_READ = 0, GR_WRITE = 1 };
+
+enum gr_fd_kind {
+	GR_KIND_NEW,		/* not looked at yet */
+	GR_KIND_STREAM,		/* socket, stream or seqpacket: MSG_DONTWAIT */
+	GR_KIND_DGRAM,		/* socket, datagram or raw: MSG_DONTWAIT */
+	GR_KIND_NOWAIT,		/* RWF_NOWAIT works: pipes, eventfd, timerfd */
+	GR_KIND_POLL,		/* poll first: tty, pty, inotify, named FIFO, signalfd, anything unknown that epoll takes */
+	GR_KIND_FILE,		/* regular file or directory: always ready; RWF_NOWAIT for cached pages, else offload */
+	GR_KIND_OTHER,		/* epoll refuses it and it is no file (/dev/null, /dev/zero): calls go straight through */
+};
+
+struct gr_fd {
+	uint32_t gen;			/* bumped by close(), and by dup2() onto us */
+	uint8_t kind;			/* enum gr_fd_kind */
+	bool nonblock;			/* O_NONBLOCK, as last seen; certain only when !shared */
+	bool shared;			/* others may change O_NONBLOCK: duplicated, inherited, or from before a fork */
+	bool listening;			/* listen() was seen: a socket to accept on */
+	bool drained;			/* the last receive on this stream came up short: park before trying again */
+	uint8_t want;			/* GR_BIT(GR_READ) | GR_BIT(GR_WRITE): waiters present, as last told to the hub */
+	int fd;				/* its number */
+	uint32_t fork_gen;		/* carrier's count of forks when the entry was made */
+	gr_time timeo[2];		/* SO_RCVTIMEO, SO_SNDTIMEO as durations; GR_NEVER when unset */
+	struct gr_list waiters[2];	/* first come, first served */
+	struct gr_list hub_link;	/* in the hub's list of entries to look at */
+	void *watch;			/* the hub's libev watchers for it, or NULL */
+};
+
+struct gr_waiter {
+	struct gr_list link;		/* in gr_fd.waiters */
+	struct gr_greenlet *g;
+	int fd;				/* what to retry on: changes when the descriptor is closed under us */
+	bool ready;			/* the hub saw it ready */
+	bool moved;			/* fd is a private duplicate now; gr_fd_wait_end() closes it after the last */
+};
+
+/* The entry for @fd, made if need be; looks at the descriptor (fstat, getsockopt, F_GETFL) on first use.
+ * NULL when @fd is not open (the kernel then says EBADF by itself) or no memory. */
+struct gr_fd *gr_fd_get(int fd);
+
+/* The entry if there is one; never makes or looks. */
+struct gr_fd *gr_fd_peek(int fd);
+
+/* Would a call on it block?  Asks the kernel (F_GETFL) only for descriptors others may have changed. */
+bool gr_fd_blocking(struct gr_fd *f);
+
+/* A descriptor the program just made: no need to look at it later. */
+void gr_fd_born(int fd, enum gr_fd_kind kind, bool nonblock);
+
+/*
+ * gr_fd_wait - park until @fd may be ready for @dir, or until @deadline
+ * Parks: yes.  0 when ready (try again, it may be gone), -ETIMEDOUT, -EINTR, -ECANCELED, -EBADF not open, -ENOMEM.
+ * @fd is in and out: after a close by another greenlet it is the private duplicate to go on with, which gr_fd_wait_end() closes.
+ */
+struct gr_fd_wait {
+	int fd;				/* the number to use for the next try */
+	bool moved;
+};
+int gr_fd_wait(struct gr_fd_wait *w, int dir, gr_time deadline);
+void gr_fd_wait_end(struct gr_fd_wait *w);
+
+/* Wait on many at once (poll, select): links @n waiters, parks, unlinks.  0 when any is ready. */
+struct gr_fd_want {
+	struct gr_waiter in, out;
+	int fd;
+	uint8_t dirs;			/* GR_BIT(GR_READ) | GR_BIT(GR_WRITE) */
+};
+int gr_fd_wait_many(struct gr_fd_want *wants, size_t n, gr_time deadline);
+
+/* The hub saw @f ready (@dirs): wake the first waiter of each.  Returns the directions in which nobody waits any more. */
+unsigned gr_fd_ready(struct gr_fd *f, unsigned dirs);
+
+/* Before the kernel closes @fd: move its waiters aside, forget the entry. */
+void gr_fd_close(int fd);
+
+/* @to is now a duplicate of @from: neither's O_NONBLOCK is ours alone any more. */
+void gr_fd_dup(int from, int to);
+
+/* In a forked child: no one waits, nothing is watched; and in both: every description is shared from now on. */
+void gr_fd_fork_child(void);
+void gr_fd_forked(void);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * gate.h - one way in for every system call: gr_call() looks the number up in the table and runs the green call, or passes through
+ *
+ * Doors call gr_call() with the number of the call they stand for; the gate (arch/<cpu>/gate.S, reached from libc's rewritten
+ * `syscall` instructions) does the same with the registers it found.
+ */
+#ifndef GR_GATE_H
+#define GR_GATE_H
+
+#include "base.h"
+
+/*
+ * gr_call - make system call @nr the green way
+ * Returns the result or -errno.  On a foreign kernel thread, in the hub, or inside the runtime: straight to the kernel.
+ * Parks: if the call's row in calls.h says so.
+ */
+GR_EXPORT long gr_call(long nr, long a, long b, long c, long d, long e, long f);
+
+/* Patch the objects that are loaded now and are not patched yet; to be called at start and after dlopen().
+ * Returns 0, or -errno when nothing could be patched (mprotect refused, no memory near the text). */
+int gr_gate_patch(void);
+
+struct gr_gate_stats {
+	unsigned objects;	/* with at least one site */
+	unsigned sites;		/* `syscall` instructions found */
+	unsigned patched;
+	unsigned kept;		/* left alone on purpose: the signal return */
+	unsigned failed;	/* could not be moved aside; these calls block the carrier */
+};
+void gr_gate_get_stats(struct gr_gate_stats *ret_stats);
+
+/* Switch everything on: carrier, signals, hub, gate.  Called by the shim at load, and by grove_patch().  0 or -errno. */
+GR_EXPORT int gr_init(void);
+
+#endif

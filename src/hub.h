@@ -1,0 +1,51 @@
+/*
+ * hub.h - the carrier's libev loop, run by a greenlet of its own; the only file that includes ev.h is hub.c
+ *
+ * When the run queue is empty the hub waits in the kernel for descriptors and for the earliest deadline; while others are ready
+ * it looks without waiting, every GR_HUB_EVERY switches.  It runs on the main thread's TLS (errno kept) and with carrier->inside set.
+ * Greenlets never touch libev: they put a gr_fd on the hub's list, and the hub starts its watchers before it waits; so code
+ * that runs in greenlets can be built without vector registers.
+ */
+#ifndef GR_HUB_H
+#define GR_HUB_H
+
+#include "base.h"
+#include "list.h"
+
+struct gr_fd;
+struct ev_loop;
+
+#define GR_HUB_EVERY	61	/* switches between two looks at the descriptors while greenlets are ready */
+
+int gr_hub_start(void);
+void gr_hub_fork_child(void);
+
+/* The hub must look at what @f's waiters want before it waits again. */
+void gr_hub_watch(struct gr_fd *f);
+
+/* @fd is about to be closed (or its number taken over): forget what the kernel watches for it. */
+void gr_hub_unwatch(struct gr_fd *f, int fd);
+
+/* Run @fn(@arg) on the hub's stack at its next turn; for libraries with callbacks (c-ares) whose code may use vector registers
+ * or must not be entered twice.  @job is the caller's, and must live until it has run.  Does not park. */
+struct gr_hub_job {
+	struct gr_list link;
+	void (*fn)(struct gr_hub_job *);
+};
+void gr_hub_call(struct gr_hub_job *job);
+
+/* Make a waiting hub come back; async-signal-safe, and callable from any kernel thread. */
+void gr_hub_kick(void);
+
+/* The eventfd behind gr_hub_kick(): offload threads write to it. */
+int gr_hub_kick_fd(void);
+
+/* For dns.c, and for users who bring watchers of their own: only to be used in the hub (gr_hub_call). */
+struct ev_loop *gr_hub_loop(void);
+
+/* A descriptor of grove's own: moved up out of the program's way, close-on-exec, hidden from close().  Returns the new number. */
+int gr_own_fd(int fd);
+bool gr_is_own_fd(int fd);
+void gr_own_fd_close(int fd);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * sched.h - greenlets, the carrier that runs them, and the two verbs everything else is made of: park and wake
+ *
+ * Owns struct gr_carrier, in which all of the scheduler's state lives; today there is one.  Everything here runs on the carrier's
+ * kernel thread with carrier->inside set, which keeps signal handlers out (signal.c defers them) and sends nested system calls
+ * straight to the kernel.  gr_call() in gate.c sets and clears it: a green call never does so itself.
+ */
+#ifndef GR_SCHED_H
+#define GR_SCHED_H
+
+#include "base.h"
+#include "list.h"
+#include "stack.h"
+#include "timer.h"
+#include <signal.h>
+
+/* READY --picked--> RUNNING --parks--> PARKED --woken--> READY        yielding: RUNNING -> READY
+ * RUNNING --exits--> DEAD       killing is a wake with -ECANCELED, so only READY can die without running */
+enum gr_state { GR_READY, GR_RUNNING, GR_PARKED, GR_DEAD };
+
+struct gr_regs;
+
+struct gr_greenlet {
+	void *sp;			/* where gr_switch() left off, while not RUNNING */
+	uintptr_t fs;			/* FS base: the thread's TLS block, which is also its pthread_t */
+	struct gr_list run;		/* in carrier->ready while READY */
+	struct gr_list all;		/* in carrier->all, from birth to death */
+	struct gr_timer timer;		/* in carrier->timers while parked with a deadline */
+	uint8_t state;			/* enum gr_state */
+	uint8_t park_flags;		/* GR_PARK_*, while PARKED */
+	uint8_t by_gate;		/* came in through the gate: vector registers belong to the caller, save them on park */
+	uint8_t cancel;			/* pthread_cancel() was aimed at it while in a door; door_return() looks */
+	int result;			/* what gr_park() will return */
+	int tid;			/* as the program sees it; main: the process id, others: from GR_FIRST_TID up */
+	unsigned parks;			/* how often parked: tells gr_call() whether this call did */
+	const char *waits;		/* what it is parked in, for people: "futex", "fd", "sleep", ... */
+	int *clear_tid;			/* set_tid_address, CLONE_CHILD_CLEARTID: cleared and woken when it ends */
+	void *robust;			/* struct robust_list_head *, or NULL */
+	uint64_t sigmask;		/* kernel layout: bit (n - 1) for signal n */
+	struct gr_list signals;		/* signals directed to it and not yet delivered (signal.c) */
+	struct gr_stack stack;		/* only of greenlets whose stack we own (the hub) */
+	char name[16];			/* as by prctl(PR_SET_NAME) */
+};
+
+#define GR_PARK_INTR	GR_BIT(0)	/* a signal for this greenlet may end it: -EINTR */
+
+#define GR_FIRST_TID	0x20000000	/* beyond the kernel's range (2^22), and within the 30 bits of a futex owner word */
+
+/* Call counters; indexes are system call numbers */
+#define GR_NR_CALLS	512
+
+struct gr_stats {
+	uint64_t made, switches, hub_turns, wakeups;	/* wakeups: the hub came back from a wait that could block */
+	uint64_t calls[GR_NR_CALLS], parked[GR_NR_CALLS];
+	unsigned alive, at_most;
+};
+
+struct gr_carrier {
+	/* gate.S knows the offsets of these (checked in gate.c) */
+	volatile uint32_t inside;	/* in the runtime: calls pass straight through, signals are deferred */
+	volatile uint32_t todo;		/* GR_TODO_*: what gr_call() must see to before it returns */
+	struct gr_greenlet *current;
+	void *vfork_resume;		/* where the parent goes on after a vfork, whose child has overwritten the stack */
+
+	struct gr_greenlet *hub, *main;
+	struct gr_list ready, all;
+	struct gr_timers timers;
+	unsigned since_hub;		/* switches since the hub had its turn */
+	int budget;			/* green calls left before the current greenlet must yield */
+	int pid, tid;			/* of the kernel */
+	int next_tid;
+	uint64_t kernel_mask;		/* the signal mask the kernel has for us now */
+	struct gr_greenlet *corpse;	/* ended, its record to be freed by whoever runs next */
+	bool on;			/* the runtime is started */
+	bool gated;			/* libc's system calls are patched: pthreads are greenlets */
+	bool natives;			/* there are kernel threads of the program that are not ours */
+	struct gr_stats stats;
+};
+
+#define GR_TODO_SIGNAL	GR_BIT(0)	/* the current greenlet has a deliverable signal */
+#define GR_TODO_YIELD	GR_BIT(1)	/* let others run at the next chance */
+
+extern struct gr_carrier gr_carrier0;
+
+static inline struct gr_carrier *gr_carrier(void)
+{
+	return &gr_carrier0;
+}
+
+/* Is the calling code a greenlet of the carrier, outside the runtime?  False on foreign kernel threads, in the hub, and within
+ * green calls.  A kernel thread is told by its FS base: no other thread has that of the current greenlet. */
+static inline uintptr_t gr_fs_self(void)
+{
+	uintptr_t self;
+
+	__asm__("movq %%fs:0x10, %0" : "=r"(self));	/* tcbhead_t.self, part of glibc's ABI with the thread library */
+	return self;
+}
+
+static inline bool gr_on_greenlet(const struct gr_carrier *c)
+{
+	return c->on && !c->inside && gr_fs_self() == c->current->fs;
+}
+
+/*
+ * gr_park - leave the CPU until woken, or until @deadline
+ * @waits: a word for people
+ * Returns what gr_wake() gave (0 for a plain wake, -EINTR, -ECANCELED, ...) or -ETIMEDOUT.  A deadline that has passed still
+ * lets everyone ready run once.  With GR_PARK_INTR and a deliverable signal already pending: -EINTR at once.
+ * The caller unlinks itself from whatever it waited in.
+ */
+int gr_park(const char *waits, gr_time deadline, unsigned flags);
+
+/* Make @g runnable; its gr_park() returns @result.  False (and nothing happens) when it is not parked. */
+bool gr_wake(struct gr_greenlet *g, int result);
+
+/* Let every ready greenlet, and the hub if due, run once. */
+void gr_yield(void);
+
+/* Is anyone but the caller ready to run? */
+bool gr_others_ready(void);
+
+/*
+ * A new greenlet, READY, last in the run queue.  @sp: its saved frame as gr_switch() will load it.  Tid and mask are set
+ * (mask: the current greenlet's).  NULL: no memory.
+ */
+struct gr_greenlet *gr_greenlet_new(uintptr_t fs);
+void gr_greenlet_start(struct gr_greenlet *g, void *sp);
+
+/* The current greenlet has ended; never returns.  Its stack may be reused as soon as another runs. */
+_Noreturn void gr_exit(void);
+
+/* By tid (the program's view) or by FS base; NULL when there is none. */
+struct gr_greenlet *gr_find_tid(int tid);
+struct gr_greenlet *gr_find_fs(uintptr_t fs);
+
+/* Bring up the carrier on the calling kernel thread, which becomes the main greenlet, and its hub.  0 or -errno. */
+int gr_start(void);
+
+/* In a forked child: only the current greenlet is left; a new hub is made on the next need. */
+void gr_sched_fork_child(void);
+
+#endif

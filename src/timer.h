@@ -1,0 +1,40 @@
+/*
+ * timer.h - a heap of deadlines, the earliest on top; a timer is embedded in whatever waits
+ *
+ * Adding, removing and finding the earliest cost O(log n), O(log n) and O(1); a timer knows its place, so removing never searches.
+ * Timers with equal deadlines fire in the order in which they were added.  Not thread-safe: a heap belongs to one carrier.
+ */
+#ifndef GR_TIMER_H
+#define GR_TIMER_H
+
+#include "base.h"
+
+struct gr_timer {
+	gr_time at;		/* absolute */
+	uint64_t seq;		/* order among equals */
+	uint32_t pos;		/* 1-based place in the heap, 0 when in none */
+	void (*fire)(struct gr_timer *);	/* called by gr_timers_run() after the timer has left the heap */
+};
+
+struct gr_timers {
+	struct gr_timer **heap;	/* grows by doubling; memory from mmap, never from malloc */
+	uint32_t used, size;
+	uint64_t seq;
+};
+
+/* 0, or -ENOMEM.  t->at and t->fire are set by the caller; t must not be in a heap. */
+int gr_timer_add(struct gr_timers *h, struct gr_timer *t);
+
+/* harmless when t is in no heap */
+void gr_timer_del(struct gr_timers *h, struct gr_timer *t);
+
+/* the earliest deadline, or GR_NEVER */
+gr_time gr_timers_next(const struct gr_timers *h);
+
+/* fires all that are due at @now; returns how many */
+unsigned gr_timers_run(struct gr_timers *h, gr_time now);
+
+/* forget all timers and give the memory back (fork child, tests) */
+void gr_timers_reset(struct gr_timers *h);
+
+#endif
