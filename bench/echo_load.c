@@ -1,0 +1,236 @@
+/*
+ * echo_load.c - puts load on an echo server: many connections, one message in flight on each, every byte that returns is compared
+ *
+ *	echo_load [-c connections] [-n requests | -t seconds] [-s size] [-p server-pid] port
+ *
+ * Prints `name value` lines.  Counting starts after a warm-up of WARM_UP round trips per connection, when every connection is up
+ * and every thread of the server has run.  With -p the CPU time the server used meanwhile is read from its process clock, which
+ * counts nanoseconds and includes threads that have ended.  Exit status 1: a connection failed, or an echo differed.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WARM_UP		20
+#define MAX_SIZE	65536
+#define SUB_BUCKETS	64		/* per power of two: a quantile is exact to 1.6 % */
+
+struct conn {
+	int fd;
+	uint32_t id;
+	uint32_t round;			/* of the message in flight */
+	size_t have;			/* bytes of its echo that are here and were right */
+	int64_t sent;
+};
+
+static struct {
+	int connections, port;
+	int64_t requests, duration;	/* to measure; whichever comes first ends the run */
+	size_t size;
+	pid_t server;
+} opt = { .connections = 100, .requests = INT64_MAX, .duration = INT64_MAX, .size = 64 };
+
+static uint64_t histogram[64 * SUB_BUCKETS];
+
+static int64_t now_on(clockid_t clock)
+{
+	struct timespec ts;
+
+	if (clock_gettime(clock, &ts) == -1)
+		return 0;
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static int64_t server_cpu(void)
+{
+	clockid_t clock;
+
+	return opt.server && clock_getcpuclockid(opt.server, &clock) == 0 ? now_on(clock) : 0;
+}
+
+static unsigned bucket_of(uint64_t ns)
+{
+	unsigned shift = ns < SUB_BUCKETS ? 0 : 63 - __builtin_clzll(ns) - 6;
+
+	return shift * SUB_BUCKETS + (ns >> shift);
+}
+
+static double quantile_us(double q, uint64_t count)
+{
+	uint64_t seen = 0, want = q * count;
+
+	for (unsigned i = 0; i < 64 * SUB_BUCKETS; i++) {
+		seen += histogram[i];
+		if (seen > want) {
+			unsigned shift = i < 2 * SUB_BUCKETS ? 0 : i / SUB_BUCKETS - 1;
+
+			return (double)((uint64_t)(i - shift * SUB_BUCKETS) << shift) / 1000;
+		}
+	}
+	return 0;
+}
+
+_Noreturn static void fail(const struct conn *c, const char *what)
+{
+	fprintf(stderr, "echo_load: connection %u, round %u: %s\n", c->id, c->round, what);
+	exit(1);
+}
+
+/* No two messages of a run are alike, so an echo that went to the wrong connection or came twice is seen. */
+static void compose(const struct conn *c, unsigned char *buf)
+{
+	uint64_t x = ((uint64_t)c->id << 32 | c->round) * 0x9e3779b97f4a7c15u + 1;
+
+	for (size_t i = 0; i < opt.size; i++) {
+		buf[i] = x >> 56;
+		x = x * 6364136223846793005u + 1442695040888963407u;
+	}
+}
+
+static void send_next(struct conn *c)
+{
+	static unsigned char buf[MAX_SIZE];
+
+	c->round++;
+	c->have = 0;
+	compose(c, buf);
+	c->sent = now_on(CLOCK_MONOTONIC);
+	if (send(c->fd, buf, opt.size, MSG_NOSIGNAL) != (ssize_t)opt.size)
+		fail(c, "send failed");
+}
+
+/* True when the whole echo is here. */
+static bool receive(struct conn *c)
+{
+	static unsigned char got[MAX_SIZE], want[MAX_SIZE];
+	ssize_t n = recv(c->fd, got, opt.size - c->have, MSG_DONTWAIT);
+
+	if (n == -1 && errno == EAGAIN)
+		return false;
+	if (n <= 0)
+		fail(c, n == 0 ? "closed by the server" : strerror(errno));
+	compose(c, want);
+	if (memcmp(got, want + c->have, n) != 0)
+		fail(c, "the echo differs");
+	c->have += n;
+	return c->have == opt.size;
+}
+
+static struct conn *connect_all(int epoll)
+{
+	struct conn *conns = calloc(opt.connections, sizeof(*conns));
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(opt.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+	};
+	int on = 1;
+
+	for (int i = 0; conns && i < opt.connections; i++) {
+		struct conn *c = &conns[i];
+		struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+
+		c->id = i;
+		c->fd = socket(AF_INET, SOCK_STREAM, 0);
+		if (c->fd == -1 || connect(c->fd, (struct sockaddr *)&to, sizeof(to)) == -1 ||
+		    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1 ||
+		    epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &ev) == -1)
+			fail(c, strerror(errno));
+	}
+	return conns;
+}
+
+static void report(uint64_t count, int64_t took, int64_t cpu)
+{
+	printf("connections %d\nrequests %llu\nseconds %.3f\nrequests_per_s %.0f\n", opt.connections, (unsigned long long)count,
+	       took / 1e9, count / (took / 1e9));
+	printf("p50_us %.1f\np99_us %.1f\np999_us %.1f\n", quantile_us(0.5, count), quantile_us(0.99, count), quantile_us(0.999, count));
+	if (opt.server)
+		printf("server_cpu_ns_per_request %.0f\n", (double)cpu / count);
+}
+
+static void run(int epoll)
+{
+	int64_t started = 0, cpu = 0, total = 0, warm = (int64_t)WARM_UP * opt.connections;
+	struct epoll_event got[512];
+
+	for (;;) {
+		int n = epoll_wait(epoll, got, 512, 10000);
+
+		if (n == 0) {
+			fprintf(stderr, "echo_load: no answer for 10 seconds, %lld answered\n", (long long)total);
+			exit(1);
+		}
+		for (int i = 0; i < n; i++) {
+			struct conn *c = got[i].data.ptr;
+			int64_t now;
+
+			if (!receive(c))
+				continue;
+			now = now_on(CLOCK_MONOTONIC);
+			histogram[bucket_of(now - c->sent)]++;
+			if (++total == warm) {
+				memset(histogram, 0, sizeof(histogram));
+				started = now;
+				cpu = server_cpu();
+			} else if (total > warm && (total - warm >= opt.requests || now - started >= opt.duration)) {
+				report(total - warm, now - started, server_cpu() - cpu);
+				return;
+			}
+			send_next(c);
+		}
+	}
+}
+
+static bool parse(int argc, char **argv)
+{
+	int o;
+
+	while ((o = getopt(argc, argv, "c:n:t:s:p:")) != -1) {
+		switch (o) {
+		case 'c': opt.connections = atoi(optarg); break;
+		case 'n': opt.requests = atoll(optarg); break;
+		case 't': opt.duration = atof(optarg) * 1e9; break;
+		case 's': opt.size = atoi(optarg); break;
+		case 'p': opt.server = atoi(optarg); break;
+		default: return false;
+		}
+	}
+	if (opt.requests == INT64_MAX && opt.duration == INT64_MAX)
+		opt.requests = 100000;
+	opt.port = optind < argc ? atoi(argv[optind]) : 0;
+	return opt.port > 0 && opt.connections > 0 && opt.requests > 0 && opt.size > 0 && opt.size <= MAX_SIZE;
+}
+
+int main(int argc, char **argv)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct rlimit files;
+	struct conn *conns;
+
+	if (!parse(argc, argv)) {
+		fprintf(stderr, "usage: echo_load [-c connections] [-n requests | -t seconds] [-s size] [-p server-pid] port\n");
+		return 2;
+	}
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	conns = connect_all(epoll);
+	if (!conns)
+		return 1;
+	for (int i = 0; i < opt.connections; i++)
+		send_next(&conns[i]);
+	run(epoll);
+	return 0;
+}
