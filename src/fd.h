@@ -11,6 +11,8 @@
 #include "base.h"
 #include "list.h"
 
+struct gr_greenlet;
+
 enum { GR_READ = 0, GR_WRITE = 1 };
 
 enum gr_fd_kind {
@@ -30,19 +32,21 @@ struct gr_fd {
 	bool shared;			/* others may change O_NONBLOCK: duplicated, inherited, or from before a fork */
 	bool listening;			/* listen() was seen: a socket to accept on */
 	bool drained;			/* the last receive on this stream came up short: park before trying again */
-	uint8_t want;			/* GR_BIT(GR_READ) | GR_BIT(GR_WRITE): waiters present, as last told to the hub */
+	bool own;			/* grove's: the program must not see it */
+	uint8_t armed;			/* GR_BIT(GR_READ) | GR_BIT(GR_WRITE): directions the hub watches */
+	unsigned movers;		/* waiters that were moved here from a closed descriptor; the last closes it */
 	int fd;				/* its number */
 	uint32_t fork_gen;		/* carrier's count of forks when the entry was made */
 	gr_time timeo[2];		/* SO_RCVTIMEO, SO_SNDTIMEO as durations; GR_NEVER when unset */
 	struct gr_list waiters[2];	/* first come, first served */
 	struct gr_list hub_link;	/* in the hub's list of entries to look at */
-	void *watch;			/* the hub's libev watchers for it, or NULL */
+	struct watch *watch;		/* the hub's libev watchers for it, or NULL; kept when the number is reused */
 };
 
 struct gr_waiter {
 	struct gr_list link;		/* in gr_fd.waiters */
 	struct gr_greenlet *g;
-	int fd;				/* what to retry on: changes when the descriptor is closed under us */
+	int fd;				/* the descriptor, or its private duplicate once it was closed under us */
 	bool ready;			/* the hub saw it ready */
 	bool moved;			/* fd is a private duplicate now; gr_fd_wait_end() closes it after the last */
 };

@@ -8,6 +8,10 @@
 #define GR_GATE_H
 
 #include "base.h"
+#include <limits.h>
+
+/* A green call's answer that means: make it the raw way, as if we were not there */
+#define GR_CALL_RAW	LONG_MIN
 
 /*
  * gr_call - make system call @nr the green way

@@ -1,5 +1,5 @@
 /*
- * hub.h - the carrier's libev loop, run by a greenlet of its own; the only file that includes ev.h is hub.c
+ * hub.h - the carrier's libev loop (loop.c), run by a greenlet of its own
  *
  * When the run queue is empty the hub waits in the kernel for descriptors and for the earliest deadline; while others are ready
  * it looks without waiting, every GR_HUB_EVERY switches.  It runs on the main thread's TLS (errno kept) and with carrier->inside set.
@@ -42,6 +42,12 @@ int gr_hub_kick_fd(void);
 
 /* For dns.c, and for users who bring watchers of their own: only to be used in the hub (gr_hub_call). */
 struct ev_loop *gr_hub_loop(void);
+
+/* The function behind gr_call() for descriptors that libraries make in the hub (libev's epoll set): @fd, or where it was moved to. */
+long gr_hub_hide(long nr, long fd);
+
+/* The hub's timerfd has fired. */
+void gr_hub_timer_fired(void);
 
 /* A descriptor of grove's own: moved up out of the program's way, close-on-exec, hidden from close().  Returns the new number. */
 int gr_own_fd(int fd);

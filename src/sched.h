@@ -28,7 +28,8 @@ struct gr_greenlet {
 	struct gr_timer timer;		/* in carrier->timers while parked with a deadline */
 	uint8_t state;			/* enum gr_state */
 	uint8_t park_flags;		/* GR_PARK_*, while PARKED */
-	uint8_t by_gate;		/* came in through the gate: vector registers belong to the caller, save them on park */
+	uint8_t restore_mask;		/* gr_call() puts saved_mask back when it is done */
+	struct gr_regs *regs;		/* in a call that came through the gate: the caller's registers, vector state to be kept */
 	uint8_t cancel;			/* pthread_cancel() was aimed at it while in a door; door_return() looks */
 	int result;			/* what gr_park() will return */
 	int tid;			/* as the program sees it; main: the process id, others: from GR_FIRST_TID up */
@@ -37,6 +38,9 @@ struct gr_greenlet {
 	int *clear_tid;			/* set_tid_address, CLONE_CHILD_CLEARTID: cleared and woken when it ends */
 	void *robust;			/* struct robust_list_head *, or NULL */
 	uint64_t sigmask;		/* kernel layout: bit (n - 1) for signal n */
+	uint64_t saved_mask;		/* while ppoll() and the like have one of their own */
+	uint64_t waits_for;		/* in sigwait() and the like: these end it although blocked */
+	stack_t altstack;		/* sigaltstack() */
 	struct gr_list signals;		/* signals directed to it and not yet delivered (signal.c) */
 	struct gr_stack stack;		/* only of greenlets whose stack we own (the hub) */
 	char name[16];			/* as by prctl(PR_SET_NAME) */
@@ -63,19 +67,29 @@ struct gr_carrier {
 	void *vfork_resume;		/* where the parent goes on after a vfork, whose child has overwritten the stack */
 
 	struct gr_greenlet *hub, *main;
+	uintptr_t base_fs;		/* the first thread's TLS block, which is never freed: the hub runs on it */
 	struct gr_list ready, all;
 	struct gr_timers timers;
 	unsigned since_hub;		/* switches since the hub had its turn */
 	int budget;			/* green calls left before the current greenlet must yield */
 	int pid, tid;			/* of the kernel */
-	int next_tid;
 	uint64_t kernel_mask;		/* the signal mask the kernel has for us now */
+	struct gr_greenlet *altstack_of;	/* whose alternate stack the kernel has; NULL while nobody ever had one */
 	struct gr_greenlet *corpse;	/* ended, its record to be freed by whoever runs next */
+	ptrdiff_t tid_at;		/* where in a thread's TLS block glibc keeps its tid, learnt from the first clone; or 0 */
+	uint32_t forks;			/* how often this process has forked */
+	long clone_flags;		/* of the raw clone whose outcome GR_INSIDE_CLONE waits for */
+	bool hide_new;			/* descriptors made now by libraries in the hub are grove's own */
 	bool on;			/* the runtime is started */
 	bool gated;			/* libc's system calls are patched: pthreads are greenlets */
 	bool natives;			/* there are kernel threads of the program that are not ours */
 	struct gr_stats stats;
 };
+
+/* carrier->inside */
+#define GR_OUTSIDE	0
+#define GR_INSIDE	1
+#define GR_INSIDE_CLONE	2	/* a clone went the raw way: the next call finds out whether it is made by parent or child */
 
 #define GR_TODO_SIGNAL	GR_BIT(0)	/* the current greenlet has a deliverable signal */
 #define GR_TODO_YIELD	GR_BIT(1)	/* let others run at the next chance */
@@ -121,11 +135,18 @@ void gr_yield(void);
 bool gr_others_ready(void);
 
 /*
- * A new greenlet, READY, last in the run queue.  @sp: its saved frame as gr_switch() will load it.  Tid and mask are set
- * (mask: the current greenlet's).  NULL: no memory.
+ * A new greenlet with a tid, and the mask and name of the current one; NULL: no memory (or 2^20 alive).  gr_greenlet_start() puts it
+ * last in the run queue; @sp is its first frame, as gr_switch() will load it.  gr_greenlet_started() is what that frame must
+ * call first.
  */
 struct gr_greenlet *gr_greenlet_new(uintptr_t fs);
 void gr_greenlet_start(struct gr_greenlet *g, void *sp);
+void gr_greenlet_drop(struct gr_greenlet *g);		/* instead of starting it */
+void gr_greenlet_started(void);
+void gr_greenlet_init(struct gr_greenlet *g, uintptr_t fs, int tid);
+
+/* The hub's turn is over and someone is ready. */
+void gr_hub_leave(void);
 
 /* The current greenlet has ended; never returns.  Its stack may be reused as soon as another runs. */
 _Noreturn void gr_exit(void);

@@ -21,6 +21,25 @@ void gr_signal_fork_child(void);
  * Returns how many handlers ran; *ret_restart: the first one was installed with SA_RESTART (true when none ran). */
 int gr_signal_deliver(bool *ret_restart);
 
+/* Hand the signals that arrived while the runtime was inside to their greenlets, and wake those. */
+void gr_signal_collect(void);
+
+/* What is pending for @g; the first of @set pending for the current greenlet, taken out (sigwait). */
+uint64_t gr_signal_pending_set(struct gr_greenlet *g);
+bool gr_signal_take(uint64_t set, siginfo_t *ret_info);
+
+/* The kernel's struct sigaction, and rt_sigaction(2) on the program's table */
+struct gr_action {
+	void (*handler)(int, siginfo_t *, void *);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+long gr_signal_action(int sig, const struct gr_action *act, struct gr_action *old);
+
+/* What the kernel calls for every signal that has a handler, and for faults. */
+void gr_signal_entry(int sig, siginfo_t *info, void *context);
+
 /* A signal for the current greenlet is pending and unblocked */
 bool gr_signal_pending(void);
 
@@ -29,6 +48,13 @@ void gr_signal_switch(struct gr_greenlet *g);
 
 /* Set the mask of the current greenlet. */
 void gr_signal_set_mask(uint64_t mask);
+
+/* The same until the green call returns; gr_call() puts the old one back after the handlers have run (ppoll, sigsuspend). */
+void gr_signal_set_mask_until_return(uint64_t mask);
+void gr_signal_restore_mask(void);
+
+/* Make the kernel's alternate stack that of @g; called when @g has just been switched to. */
+void gr_signal_altstack(struct gr_greenlet *g);
 
 /* Greenlet lists changed: a new one inherits the mask; a dead one's pending signals are dropped. */
 void gr_signal_born(struct gr_greenlet *g);

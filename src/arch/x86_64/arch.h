@@ -16,6 +16,9 @@ struct gr_regs {
 /* and above it: the 128 bytes of the red zone, then the caller's rsp */
 #define GR_RED_ZONE 128
 
+/* From the return address in a thunk to the thunk's own `syscall` instruction (patch.c writes it, gate.S jumps to it) */
+#define GR_THUNK_RAW 10
+
 /*
  * void gr_switch(void **save_sp, void *load_sp, uintptr_t load_fs): see switch.S.  load_fs 0: keep the FS base.
  * gr_switch_x does the same and keeps the whole vector state too, on the leaving greenlet's stack.
@@ -29,6 +32,26 @@ void *gr_frame_init(void *top, void (*fn)(void *), void *arg);
 /* Write a first frame for a thread made by clone: it goes on where its creator stood at the gate, registers as in @regs, rax 0, stack
  * pointer @stack.  The frame lives below @stack.  @on_start runs first, on the new stack (it clears carrier->inside). */
 void *gr_frame_clone(const struct gr_regs *regs, void *stack, void (*on_start)(void));
+
+/* In step with gate.S: offsets in struct gr_regs. */
+#define GR_REGS_RAX 96
+
+/* What gr_gate_dispatch() tells the gate: the result, or (raw != 0) to make the call itself at the thunk's raw way. */
+struct gr_gate_result {
+	long ret;
+	long raw;
+};
+struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs);
+
+/* 1 for each system call number (low 16 bits) that has a row in the table; the gate passes the others straight to the kernel */
+extern uint8_t gr_gate_green[65536];
+
+/* Copies between program memory and ours; a fault inside makes them return 1.  user.S; signal.c moves rip to the fix-up. */
+int gr_user_copy(void *to, const void *from, size_t n);
+extern const char gr_user_copy_begin[], gr_user_copy_end[], gr_user_copy_fault[];
+
+/* The signal return for handlers of our own */
+extern const char gr_restorer[];
 
 /* 0, or -errno: fills in how to write the FS base and how large the vector state is.  Once, before the first switch. */
 int gr_arch_init(void);
@@ -51,9 +74,13 @@ struct gr_patch_stats {
  *	lea -128(%rsp), %rsp
  *	lea site_after(%rip), %rcx
  *	call gr_gate			(through a pointer near the thunks)
- *	lea 128(%rsp), %rsp
+ *	lea 128(%rsp), %rsp		8 bytes: 48 8d a4 24 80 00 00 00
+ *	jmp over the next		2 bytes: eb 02
+ *	syscall				the raw way in: GR_THUNK_RAW bytes after the gate's return address
  *	[the instructions moved from after the site]
  *	jmp back
+ * The gate takes the raw way, all registers and rsp as the program had them, for calls that must not be made from within a C
+ * frame (vfork, clone onto another stack) and for kernel threads that are not the carrier's.
  * Skipped: the vdso, libgrove and libgrove-shim themselves, and the signal return (mov $15,%rax; syscall), which counts as kept.
  * Adds to *stats.  0 when all went well or some sites failed; -errno when the kernel refuses to change text at all (nothing is
  * changed then), so that the caller can go on with the name doors alone.

@@ -1,0 +1,94 @@
+/*
+ * arch.c - x86-64: what the processor can do, and first frames written by hand (see switch.S, gate.S)
+ */
+#include "arch.h"
+#include "../../raw.h"
+#include <cpuid.h>
+#include <elf.h>
+#include <errno.h>
+#include <sys/auxv.h>
+
+uint8_t gr_arch_wrfsbase;		/* switch.S: the FS base may be written without a system call */
+uint8_t gr_arch_xsave;			/* 2: XSAVEC, 1: XSAVE, 0: FXSAVE only */
+uint32_t gr_arch_xsize = 512;		/* bytes of the vector state's area */
+uint64_t gr_arch_xmask;			/* the components kept in it */
+
+uint8_t gr_gate_green[65536];
+
+void gr_frame_start(void);
+void gr_clone_start(void);
+
+#define HWCAP2_FSGSBASE	GR_BIT(1)
+#define XCOMP_PKRU	(1ull << 9)
+#define XCOMP_AMX	(3ull << 17)	/* 8 KiB; no code keeps tiles across a system call */
+#define ARCH_GET_FS	0x1003
+
+struct frame {
+	uint32_t mxcsr;
+	uint16_t fcw, pad;
+	uint64_t r15, r14, r13, r12, rbx, rbp;
+	void (*ret)(void);
+};
+_Static_assert(sizeof(struct frame) == 64, "switch.S pops 64 bytes");
+_Static_assert(offsetof(struct gr_regs, rax) == GR_REGS_RAX, "gate.S stores the result there");
+_Static_assert(sizeof(struct gr_regs) == 128, "gate.S counts on 16 words");
+
+uintptr_t gr_arch_fs(void)
+{
+	uintptr_t fs = 0;
+
+	if (gr_arch_wrfsbase)
+		__asm__("rdfsbase %0" : "=r"(fs));
+	else
+		raw(SYS_arch_prctl, ARCH_GET_FS, &fs);
+	return fs;
+}
+
+int gr_arch_init(void)
+{
+	unsigned a, b, c, d;
+	uint32_t lo, hi;
+
+	gr_arch_wrfsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+		return 0;
+	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	gr_arch_xmask = (((uint64_t)hi << 32) | lo) & ~(XCOMP_PKRU | XCOMP_AMX);
+	gr_arch_xsave = 1;
+	if (!__get_cpuid_count(0xd, 0, &a, &b, &c, &d))
+		return -ENOSYS;
+	gr_arch_xsize = b;		/* standard format, everything XCR0 enables */
+	if (__get_cpuid_count(0xd, 1, &a, &b, &c, &d) && (a & 2))
+		gr_arch_xsave = 2;	/* the compacted format is never larger */
+	return 0;
+}
+
+static struct frame *push_frame(void *top, void (*ret)(void))
+{
+	struct frame *f = (struct frame *)top - 1;
+
+	*f = (struct frame){ .ret = ret };
+	__asm__("stmxcsr %0\n\tfnstcw %1" : "=m"(f->mxcsr), "=m"(f->fcw));
+	return f;
+}
+
+void *gr_frame_init(void *top, void (*fn)(void *), void *arg)
+{
+	struct frame *f = push_frame((void *)((uintptr_t)top & ~15ul), gr_frame_start);
+
+	f->rbx = (uintptr_t)fn;
+	f->r12 = (uintptr_t)arg;
+	return f;
+}
+
+void *gr_frame_clone(const struct gr_regs *regs, void *stack, void (*on_start)(void))
+{
+	struct gr_regs *child = (struct gr_regs *)((char *)stack - GR_RED_ZONE) - 1;
+	struct frame *f;
+
+	*child = *regs;
+	child->rax = 0;
+	f = push_frame(child, gr_clone_start);
+	f->rbx = (uintptr_t)on_start;
+	return f;
+}

@@ -1,0 +1,330 @@
+/*
+ * fd.c - the descriptor table, and waiting for descriptors
+ */
+#include "fd.h"
+#include "hub.h"
+#include "raw.h"
+#include "sched.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#define CHUNK_BITS	8
+#define CHUNKS		8192		/* 2^21 descriptors, twice the kernel's default fs.nr_open */
+
+static struct gr_fd *chunks[CHUNKS];
+
+struct gr_fd *gr_fd_peek(int fd)
+{
+	struct gr_fd *chunk;
+
+	if ((unsigned)fd >= CHUNKS << CHUNK_BITS)
+		return NULL;
+	chunk = chunks[fd >> CHUNK_BITS];
+	return chunk ? &chunk[fd & ((1 << CHUNK_BITS) - 1)] : NULL;
+}
+
+static struct gr_fd *entry(int fd)
+{
+	struct gr_fd *f = gr_fd_peek(fd);
+	long p;
+
+	if (f || (unsigned)fd >= CHUNKS << CHUNK_BITS)
+		return f;
+	p = raw(SYS_mmap, 0, sizeof(*f) << CHUNK_BITS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (raw_failed(p))
+		return NULL;
+	f = chunks[fd >> CHUNK_BITS] = (struct gr_fd *)p;
+	for (int i = 0; i < 1 << CHUNK_BITS; i++) {
+		gr_list_init(&f[i].waiters[GR_READ]);
+		gr_list_init(&f[i].waiters[GR_WRITE]);
+		gr_list_init(&f[i].hub_link);
+		f[i].fd = (fd & ~((1 << CHUNK_BITS) - 1)) + i;
+	}
+	return gr_fd_peek(fd);
+}
+
+/* --- what kind of descriptor is it? --------------------------------------------------------------------------------------- */
+
+static gr_time socket_timeout(int fd, int option)
+{
+	struct timeval tv = { 0, 0 };
+	socklen_t n = sizeof(tv);
+
+	if (raw(SYS_getsockopt, fd, SOL_SOCKET, option, &tv, &n) < 0 || (tv.tv_sec == 0 && tv.tv_usec == 0))
+		return GR_NEVER;
+	return GR_SEC(tv.tv_sec) + GR_US(tv.tv_usec);
+}
+
+static void look_at_socket(struct gr_fd *f)
+{
+	int type = 0, listening = 0;
+	socklen_t n = sizeof(int);
+
+	raw(SYS_getsockopt, f->fd, SOL_SOCKET, SO_TYPE, &type, &n);
+	n = sizeof(int);
+	raw(SYS_getsockopt, f->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n);
+	f->kind = type == SOCK_STREAM ? GR_KIND_STREAM : GR_KIND_DGRAM;
+	f->listening = listening;
+	f->timeo[GR_READ] = socket_timeout(f->fd, SO_RCVTIMEO);
+	f->timeo[GR_WRITE] = socket_timeout(f->fd, SO_SNDTIMEO);
+}
+
+/* epoll refuses what is always ready, or has nothing to wait for */
+static bool epoll_takes(int fd)
+{
+	struct epoll_event ev = { .events = 0 };
+	long ep = raw(SYS_epoll_create1, EPOLL_CLOEXEC), r;
+
+	if (raw_failed(ep))
+		return true;
+	r = raw(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, fd, &ev);
+	raw(SYS_close, ep);
+	return r != -EPERM;
+}
+
+static int look_at(struct gr_fd *f)
+{
+	struct stat st;
+	long flags = raw(SYS_fcntl, f->fd, F_GETFL);
+
+	if (flags < 0 || raw(SYS_fstat, f->fd, &st) < 0)
+		return -EBADF;
+	f->nonblock = (flags & O_NONBLOCK) != 0;
+	f->shared = true;
+	f->timeo[GR_READ] = f->timeo[GR_WRITE] = GR_NEVER;
+	if (flags & O_PATH)
+		f->kind = GR_KIND_OTHER;
+	else if (S_ISSOCK(st.st_mode))
+		look_at_socket(f);
+	else if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode))
+		f->kind = GR_KIND_FILE;
+	else if (S_ISFIFO(st.st_mode))
+		f->kind = GR_KIND_NOWAIT;
+	else if (!epoll_takes(f->fd))
+		f->kind = GR_KIND_OTHER;
+	else
+		f->kind = S_ISCHR(st.st_mode) ? GR_KIND_POLL : GR_KIND_NOWAIT;
+	f->fork_gen = gr_carrier()->forks;
+	return 0;
+}
+
+struct gr_fd *gr_fd_get(int fd)
+{
+	struct gr_fd *f = entry(fd);
+
+	if (!f || (f->kind == GR_KIND_NEW && look_at(f) < 0))
+		return NULL;
+	return f;
+}
+
+bool gr_fd_blocking(struct gr_fd *f)
+{
+	long flags;
+
+	if (!f->shared && f->fork_gen == gr_carrier()->forks)
+		return !f->nonblock;
+	flags = raw(SYS_fcntl, f->fd, F_GETFL);
+	if (flags >= 0)
+		f->nonblock = (flags & O_NONBLOCK) != 0;
+	return !f->nonblock;
+}
+
+void gr_fd_born(int fd, enum gr_fd_kind kind, bool nonblock)
+{
+	struct gr_fd *f = entry(fd);
+
+	if (!f)
+		return;
+	if (f->kind != GR_KIND_NEW)	/* closed where we did not see it */
+		gr_fd_close(fd);
+	f->kind = (uint8_t)kind;
+	f->nonblock = nonblock;
+	f->shared = false;
+	f->timeo[GR_READ] = f->timeo[GR_WRITE] = GR_NEVER;
+	f->fork_gen = gr_carrier()->forks;
+}
+
+void gr_fd_dup(int from, int to)
+{
+	struct gr_fd *f = gr_fd_peek(from);
+
+	(void)to;		/* looked at when first used, and then taken for shared */
+	if (f)
+		f->shared = true;
+}
+
+/* --- waiting --------------------------------------------------------------------------------------------------------------- */
+
+static void join_waiters(struct gr_fd *f, struct gr_waiter *me, int dir)
+{
+	me->g = gr_carrier()->current;
+	me->fd = f->fd;
+	gr_list_push(&f->waiters[dir], &me->link);
+	if (!(f->armed & GR_BIT(dir)))
+		gr_hub_watch(f);
+}
+
+/* A private duplicate has served its last waiter. */
+static void drop_moved(int fd)
+{
+	struct gr_fd *f = gr_fd_peek(fd);
+
+	if (f && --f->movers == 0)
+		gr_own_fd_close(fd);
+}
+
+int gr_fd_wait(struct gr_fd_wait *w, int dir, gr_time deadline)
+{
+	struct gr_fd *f = gr_fd_get(w->fd);
+	struct gr_waiter me = { .ready = false };
+	int r;
+
+	if (!f)
+		return -EBADF;
+	if (f->kind == GR_KIND_FILE || f->kind == GR_KIND_OTHER)
+		return 0;
+	join_waiters(f, &me, dir);
+	r = gr_park("fd", deadline, GR_PARK_INTR);
+	gr_list_del(&me.link);
+	if (me.moved) {
+		if (w->moved)
+			drop_moved(w->fd);
+		w->fd = me.fd;
+		w->moved = true;
+	}
+	return r == -ETIMEDOUT && me.ready ? 0 : r;
+}
+
+void gr_fd_wait_end(struct gr_fd_wait *w)
+{
+	if (w->moved)
+		drop_moved(w->fd);
+	w->moved = false;
+}
+
+int gr_fd_wait_many(struct gr_fd_want *wants, size_t n, gr_time deadline)
+{
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		struct gr_fd *f = gr_fd_get(wants[i].fd);
+
+		wants[i].in = wants[i].out = (struct gr_waiter){ .ready = false };
+		gr_list_init(&wants[i].in.link);
+		gr_list_init(&wants[i].out.link);
+		if (!f || f->kind == GR_KIND_FILE || f->kind == GR_KIND_OTHER)
+			continue;
+		if (wants[i].dirs & GR_BIT(GR_READ))
+			join_waiters(f, &wants[i].in, GR_READ);
+		if (wants[i].dirs & GR_BIT(GR_WRITE))
+			join_waiters(f, &wants[i].out, GR_WRITE);
+	}
+	r = gr_park("poll", deadline, GR_PARK_INTR);
+	for (size_t i = 0; i < n; i++) {
+		gr_list_del(&wants[i].in.link);
+		gr_list_del(&wants[i].out.link);
+		if (wants[i].in.moved)
+			drop_moved(wants[i].in.fd);
+		if (wants[i].out.moved)
+			drop_moved(wants[i].out.fd);
+	}
+	return r;
+}
+
+static bool wake_first(struct gr_list *waiters)
+{
+	struct gr_waiter *w;
+
+	while (!gr_list_empty(waiters)) {
+		w = gr_list_first(waiters, struct gr_waiter, link);
+		gr_list_del(&w->link);
+		w->ready = true;
+		if (gr_wake(w->g, 0))
+			return true;
+	}
+	return false;
+}
+
+unsigned gr_fd_ready(struct gr_fd *f, unsigned dirs)
+{
+	unsigned idle = 0;
+
+	for (int dir = GR_READ; dir <= GR_WRITE; dir++)
+		if ((dirs & GR_BIT(dir)) && !wake_first(&f->waiters[dir]))
+			idle |= GR_BIT(dir);
+	return idle;
+}
+
+/* --- the end of a descriptor ------------------------------------------------------------------------------------------------ */
+
+/* In the kernel a blocked call holds the file it blocks on: give the waiters a duplicate to go on with. */
+static void move_waiters(struct gr_fd *f)
+{
+	long up = raw(SYS_fcntl, f->fd, F_DUPFD_CLOEXEC, 0);
+	struct gr_fd *to = raw_failed(up) ? NULL : gr_fd_get((up = gr_own_fd((int)up)));
+
+	for (int dir = GR_READ; dir <= GR_WRITE; dir++)
+		gr_list_each_safe(it, &f->waiters[dir]) {
+			struct gr_waiter *w = gr_container(it, struct gr_waiter, link);
+
+			gr_list_del(&w->link);
+			if (!to) {		/* no descriptor left: the best we can say */
+				gr_wake(w->g, -EBADF);
+				continue;
+			}
+			w->fd = to->fd;
+			w->moved = true;
+			to->movers++;
+			gr_list_push(&to->waiters[dir], &w->link);
+		}
+	if (to)
+		gr_hub_watch(to);
+}
+
+void gr_fd_close(int fd)
+{
+	struct gr_fd *f = gr_fd_peek(fd);
+
+	if (!f || f->kind == GR_KIND_NEW)
+		return;
+	if (!gr_list_empty(&f->waiters[GR_READ]) || !gr_list_empty(&f->waiters[GR_WRITE]))
+		move_waiters(f);
+	gr_hub_unwatch(f, fd);
+	f->gen++;
+	f->kind = GR_KIND_NEW;
+	f->listening = f->drained = f->own = false;
+	f->movers = 0;
+}
+
+/* --- fork ------------------------------------------------------------------------------------------------------------------- */
+
+void gr_fd_forked(void)
+{
+	gr_carrier()->forks++;
+}
+
+void gr_fd_fork_child(void)
+{
+	for (size_t i = 0; i < CHUNKS; i++)
+		for (int k = 0; chunks[i] && k < 1 << CHUNK_BITS; k++) {
+			struct gr_fd *f = &chunks[i][k];
+
+			gr_list_init(&f->waiters[GR_READ]);
+			gr_list_init(&f->waiters[GR_WRITE]);
+			gr_list_init(&f->hub_link);
+			f->watch = NULL;
+			f->armed = 0;
+			if (f->own) {
+				raw(SYS_close, f->fd);
+				f->own = false;
+				f->kind = GR_KIND_NEW;
+				f->movers = 0;
+			}
+		}
+}

@@ -1,0 +1,143 @@
+/*
+ * gate.c - the table of green calls, and gr_call(), through which every door goes
+ */
+#include "gate.h"
+#include "arch/x86_64/arch.h"
+#include "fd.h"
+#include "green/green.h"
+#include "hub.h"
+#include "raw.h"
+#include "sched.h"
+#include "signal.h"
+#include <errno.h>
+#include <sys/syscall.h>
+
+typedef long green_fn(long, long, long, long, long, long);
+
+/* Rows have their own argument types; the psABI passes all of them in the same six registers. */
+static green_fn *const table[GR_NR_CALLS] = {
+#define CALL(nr, fn, file, how) [nr] = (green_fn *)(void (*)(void))fn,
+#include "green/calls.h"
+#undef CALL
+};
+
+_Static_assert(offsetof(struct gr_carrier, inside) == 0, "code that looks at carrier->inside counts on its place");
+
+/* A clone has gone the raw way, and this is the first call after it: by the parent, or by a child that shares or copied our memory? */
+static bool back_from_clone(struct gr_carrier *c)
+{
+	if ((int)raw(SYS_getpid) == c->pid) {
+		c->inside = GR_OUTSIDE;
+		return true;
+	}
+	if (c->clone_flags & CLONE_VM)
+		return false;		/* runs raw until it execs or exits, and touches nothing of ours */
+	gr_forked_child();
+	c->inside = GR_OUTSIDE;
+	return true;
+}
+
+static bool on_greenlet(struct gr_carrier *c)
+{
+	if (GR_LIKELY(gr_on_greenlet(c)))
+		return true;
+	return c->inside == GR_INSIDE_CLONE && c->on && gr_fs_self() == c->current->fs && back_from_clone(c);
+}
+
+/* What the end of a green call has to see to: signals, restarts, turns for others.  Returns true when the call is to be made again. */
+static bool finish(struct gr_carrier *c, long *r)
+{
+	bool restart = true;
+	int ran = 0;
+
+	if (c->budget <= 0) {
+		c->budget = 1;
+		gr_yield();
+	}
+	if (c->todo & GR_TODO_SIGNAL) {
+		c->todo &= ~GR_TODO_SIGNAL;
+		gr_signal_collect();
+		ran = gr_signal_deliver(&restart);
+	}
+	gr_signal_restore_mask();
+	if (*r != -GR_ERESTART)
+		return false;
+	if (ran == 0 || restart)
+		return true;
+	*r = -EINTR;
+	return false;
+}
+
+static long green_call(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
+{
+	struct gr_greenlet *me = c->current;
+	unsigned parks = me->parks;
+	long r;
+
+	c->inside = GR_INSIDE;
+	c->stats.calls[nr]++;
+	do {
+		r = table[nr](a, b, d, e, f, g);
+	} while (GR_UNLIKELY(--c->budget <= 0 || c->todo || me->restore_mask || r == -GR_ERESTART) && finish(c, &r));
+	c->stats.parked[nr] += me->parks != parks;
+	c->inside = GR_OUTSIDE;
+	while (GR_UNLIKELY(c->todo & GR_TODO_SIGNAL)) {		/* came between the look at it and now */
+		long none = 0;
+
+		c->inside = GR_INSIDE;
+		finish(c, &none);
+		c->inside = GR_OUTSIDE;
+	}
+	return r;
+}
+
+long gr_call(long nr, long a, long b, long d, long e, long f, long g)
+{
+	struct gr_carrier *c = gr_carrier();
+	long r;
+
+	if (GR_LIKELY((unsigned long)nr < GR_NR_CALLS && table[nr] && on_greenlet(c))) {
+		r = green_call(c, nr, a, b, d, e, f, g);
+		if (GR_LIKELY(r != GR_CALL_RAW))
+			return r;
+	}
+	r = raw_syscall6(nr, a, b, d, e, f, g);
+	if (GR_UNLIKELY(c->hide_new) && c->inside && c->current == c->hub && gr_fs_self() == c->hub->fs && gr_makes_fd(nr))
+		r = gr_hub_hide(nr, r);
+	return r;
+}
+
+struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *me = c->current;
+	struct gr_regs *outer;
+	long nr = (long)regs->rax, r;
+
+	if (GR_UNLIKELY((unsigned long)nr >= GR_NR_CALLS || !table[nr] || !on_greenlet(c))) {
+		if (!c->hide_new)
+			return (struct gr_gate_result){ .raw = 1 };
+		return (struct gr_gate_result){ .ret = gr_call(nr, (long)regs->rdi, (long)regs->rsi, (long)regs->rdx,
+							       (long)regs->r10, (long)regs->r8, (long)regs->r9) };
+	}
+	outer = me->regs;		/* a signal handler's call within a call */
+	me->regs = regs;
+	r = green_call(c, nr, (long)regs->rdi, (long)regs->rsi, (long)regs->rdx, (long)regs->r10, (long)regs->r8, (long)regs->r9);
+	me->regs = outer;
+	return (struct gr_gate_result){ .ret = r, .raw = r == GR_CALL_RAW };
+}
+
+static struct gr_patch_stats patch_stats;
+
+int gr_gate_patch(void)
+{
+	for (size_t nr = 0; nr < GR_NR_CALLS; nr++)
+		gr_gate_green[nr] = table[nr] != NULL;
+	return gr_patch_loaded(&patch_stats);
+}
+
+void gr_gate_get_stats(struct gr_gate_stats *ret_stats)
+{
+	*ret_stats = (struct gr_gate_stats){ patch_stats.objects, patch_stats.sites, patch_stats.patched, patch_stats.kept,
+					     patch_stats.failed };
+}

@@ -1,0 +1,105 @@
+/*
+ * green.h - the green calls: our versions of the system calls that block, or that make and end threads
+ *
+ * Each takes the system call's arguments and returns its result or -errno; -GR_ERESTART where the kernel would restart after a handler
+ * with SA_RESTART; GR_CALL_RAW when the kernel itself must be called from the gate.  They run inside the runtime (sched.h).
+ */
+#ifndef GR_GREEN_H
+#define GR_GREEN_H
+
+#include "../base.h"
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+struct clone_args;
+struct gr_action;
+struct epoll_event;
+struct mmsghdr;
+struct rusage;
+
+/* thread.c */
+long green_clone(unsigned long flags, void *stack, int *parent_tid, int *child_tid, uintptr_t tls);
+long green_clone3(struct clone_args *args, size_t size);
+long green_fork(void);
+long green_vfork(void);
+long green_exit(int status);
+long green_exit_group(int status);
+long green_set_tid_address(int *clear_tid);
+long green_set_robust_list(void *head, size_t len);
+long green_get_robust_list(int tid, long head, long len, long unused);
+long green_rseq(void *area, uint32_t len, int flags, uint32_t sig);
+long green_gettid(void);
+long green_sched_yield(void);
+long green_arch_prctl(int code, unsigned long addr);
+long green_prctl(int option, unsigned long a, unsigned long b, unsigned long d, unsigned long e);
+long green_sched_setparam(int tid, long b, long d, long e);
+long green_sched_getparam(int tid, long b, long d, long e);
+long green_sched_setscheduler(int tid, long b, long d, long e);
+long green_sched_getscheduler(int tid, long b, long d, long e);
+long green_sched_setaffinity(int tid, long b, long d, long e);
+long green_sched_getaffinity(int tid, long b, long d, long e);
+long green_sched_rr_get_interval(int tid, long b, long d, long e);
+long green_sched_setattr(int tid, long b, long d, long e);
+long green_sched_getattr(int tid, long b, long d, long e);
+long green_setpriority(int which, int who, int prio);
+long green_getpriority(int which, int who);
+void gr_thread_starts(void);
+
+/* signal.c */
+long green_rt_sigaction(int sig, const struct gr_action *act, struct gr_action *old, size_t size);
+long green_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old, size_t size);
+long green_rt_sigpending(uint64_t *set, size_t size);
+long green_tgkill(int tgid, int tid, int sig);
+long green_tkill(int tid, int sig);
+long green_rt_tgsigqueueinfo(int tgid, int tid, int sig, const siginfo_t *info);
+long green_pause(void);
+long green_rt_sigsuspend(const uint64_t *set, size_t size);
+long green_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct timespec *timeout, size_t size);
+long green_sigaltstack(const stack_t *ss, stack_t *old);
+
+/* io.c */
+long green_read(int fd, void *buf, size_t n);
+long green_write(int fd, const void *buf, size_t n);
+long green_readv(int fd, const struct iovec *iov, int count);
+long green_writev(int fd, const struct iovec *iov, int count);
+long green_pread64(int fd, void *buf, size_t n, off_t at);
+long green_pwrite64(int fd, const void *buf, size_t n, off_t at);
+long green_preadv(int fd, const struct iovec *iov, int count, unsigned long lo, unsigned long hi);
+long green_pwritev(int fd, const struct iovec *iov, int count, unsigned long lo, unsigned long hi);
+long green_preadv2(int fd, const struct iovec *iov, int count, unsigned long lo, unsigned long hi, int flags);
+long green_pwritev2(int fd, const struct iovec *iov, int count, unsigned long lo, unsigned long hi, int flags);
+long green_close(int fd);
+long green_close_range(unsigned first, unsigned last, unsigned flags);
+long green_dup(int fd);
+long green_dup2(int from, int to);
+long green_dup3(int from, int to, int flags);
+long green_pipe(int *fds);
+long green_pipe2(int *fds, int flags);
+long green_eventfd(unsigned count);
+long green_eventfd2(unsigned count, int flags);
+long green_epoll_create(int size);
+long green_epoll_create1(int flags);
+long green_timerfd_create(int clock, int flags);
+
+/* net.c */
+long green_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *fromlen);
+long green_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t tolen);
+long green_recvmsg(int fd, struct msghdr *msg, int flags);
+long green_sendmsg(int fd, const struct msghdr *msg, int flags);
+long green_recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct timespec *timeout);
+long green_sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags);
+long green_accept(int fd, struct sockaddr *addr, socklen_t *len);
+long green_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+long green_connect(int fd, const struct sockaddr *addr, socklen_t len);
+long green_listen(int fd, int backlog);
+long green_socket(int domain, int type, int protocol);
+long green_socketpair(int domain, int type, int protocol, int *fds);
+long green_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+
+#endif

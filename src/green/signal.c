@@ -1,0 +1,180 @@
+/*
+ * signal.c - system calls about signals: actions, masks, sending, waiting for
+ */
+#include "green.h"
+#include "../offload.h"
+#include "../raw.h"
+#include "../sched.h"
+#include "../signal.h"
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#define SETSIZE 8
+
+long green_rt_sigaction(int sig, const struct gr_action *act, struct gr_action *old, size_t size)
+{
+	return size == SETSIZE ? gr_signal_action(sig, act, old) : -EINVAL;
+}
+
+long green_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old, size_t size)
+{
+	uint64_t was = gr_carrier()->current->sigmask, now;
+
+	if (size != SETSIZE)
+		return -EINVAL;
+	if (set) {
+		if (gr_user_read(&now, set, sizeof(now)) < 0)
+			return -EFAULT;
+		if (how == SIG_BLOCK)
+			gr_signal_set_mask(was | now);
+		else if (how == SIG_UNBLOCK)
+			gr_signal_set_mask(was & ~now);
+		else if (how == SIG_SETMASK)
+			gr_signal_set_mask(now);
+		else
+			return -EINVAL;
+	}
+	return old ? gr_user_write(old, &was, sizeof(was)) : 0;
+}
+
+long green_rt_sigpending(uint64_t *set, size_t size)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+	uint64_t pending = 0;
+
+	if (size > SETSIZE)
+		return -EINVAL;
+	raw(SYS_rt_sigpending, &pending, SETSIZE);
+	pending = (pending | gr_signal_pending_set(g)) & g->sigmask;
+	return gr_user_write(set, &pending, size);
+}
+
+/* --- sending ---------------------------------------------------------------------------------------------------------------- */
+
+static siginfo_t from_us(int sig, int code)
+{
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.si_signo = sig;
+	info.si_code = code;
+	info.si_pid = gr_carrier()->pid;
+	info.si_uid = (uid_t)raw(SYS_getuid);
+	return info;
+}
+
+static long send_to(int tid, int sig, const siginfo_t *info)
+{
+	struct gr_greenlet *g = gr_find_tid(tid);
+
+	if (!g)
+		return -ESRCH;
+	if (sig < 0 || sig >= GR_NSIG)
+		return -EINVAL;
+	return sig ? gr_signal_send(g, sig, info) : 0;
+}
+
+long green_tgkill(int tgid, int tid, int sig)
+{
+	siginfo_t info = from_us(sig, SI_TKILL);
+
+	if (tgid != gr_carrier()->pid || !gr_find_tid(tid))
+		return raw(SYS_tgkill, tgid, tid, sig);
+	return send_to(tid, sig, &info);
+}
+
+long green_tkill(int tid, int sig)
+{
+	siginfo_t info = from_us(sig, SI_TKILL);
+
+	return gr_find_tid(tid) ? send_to(tid, sig, &info) : raw(SYS_tkill, tid, sig);
+}
+
+long green_rt_tgsigqueueinfo(int tgid, int tid, int sig, const siginfo_t *info)
+{
+	siginfo_t copy;
+
+	if (tgid != gr_carrier()->pid || !gr_find_tid(tid))
+		return raw(SYS_rt_tgsigqueueinfo, tgid, tid, sig, info);
+	if (gr_user_read(&copy, info, sizeof(copy)) < 0)
+		return -EFAULT;
+	return send_to(tid, sig, &copy);
+}
+
+/* --- waiting ---------------------------------------------------------------------------------------------------------------- */
+
+/* A handler ran, or -EINTR is what there is to say: the kernel's ERESTARTNOHAND. */
+static long wait_for_handler(void)
+{
+	int r;
+
+	do
+		r = gr_park("signal", GR_NEVER, GR_PARK_INTR);
+	while (r == 0);
+	return r;
+}
+
+long green_pause(void)
+{
+	return wait_for_handler();
+}
+
+long green_rt_sigsuspend(const uint64_t *set, size_t size)
+{
+	uint64_t mask;
+
+	if (size != SETSIZE)
+		return -EINVAL;
+	if (gr_user_read(&mask, set, sizeof(mask)) < 0)
+		return -EFAULT;
+	gr_signal_set_mask_until_return(mask);
+	return wait_for_handler();
+}
+
+/* Signals to the process are taken by the offload thread's own call, those to this thread from our queue. */
+long green_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct timespec *timeout, size_t size)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+	struct timespec none = { 0, 0 };
+	siginfo_t got;
+	uint64_t mask;
+	long r;
+
+	if (size != SETSIZE)
+		return -EINVAL;
+	if (gr_user_read(&mask, set, sizeof(mask)) < 0)
+		return -EFAULT;
+	do {
+		if (gr_signal_take(mask, &got)) {
+			r = info ? gr_user_write(info, &got, sizeof(got)) : 0;
+			return r < 0 ? r : got.si_signo;
+		}
+		r = raw(SYS_rt_sigtimedwait, set, info, &none, size);
+		if (r != -EAGAIN)
+			return r;
+		g->waits_for = mask;
+		r = gr_offload(SYS_rt_sigtimedwait, (long)set, (long)info, (long)timeout, (long)size, 0, 0);
+		g->waits_for = 0;
+	} while (r == -GR_ERESTART && (gr_signal_pending_set(g) & mask));
+	return r == -GR_ERESTART ? -EINTR : r;
+}
+
+/* --- the alternate stack ------------------------------------------------------------------------------------------------------ */
+
+long green_sigaltstack(const stack_t *ss, stack_t *old)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g = c->current;
+	long r;
+
+	if (c->altstack_of && c->altstack_of != g)
+		gr_signal_altstack(g);
+	r = raw(SYS_sigaltstack, ss, old);
+	if (r == 0 && ss) {
+		raw(SYS_sigaltstack, 0, &g->altstack);
+		g->altstack.ss_flags &= ~SS_ONSTACK;
+		c->altstack_of = g;
+	}
+	return r;
+}

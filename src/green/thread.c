@@ -1,0 +1,230 @@
+/*
+ * thread.c - threads made and ended: clone and exit without the kernel, and what the kernel would know about each thread
+ */
+#include "green.h"
+#include "../arch/x86_64/arch.h"
+#include "../fd.h"
+#include "../futex.h"
+#include "../gate.h"
+#include "../hub.h"
+#include "../raw.h"
+#include "../sched.h"
+#include "../signal.h"
+#include "../start.h"
+#include "../stats.h"
+#include <errno.h>
+#include <linux/sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#define THREAD_FLAGS	(CLONE_VM | CLONE_THREAD)
+#define VFORK_FLAGS	(CLONE_VM | CLONE_VFORK)
+
+/* Adopt a new thread: a greenlet that leaves the gate as its creator did, on the stack and TLS block given, with 0 for an answer. */
+static long adopt(uint64_t flags, void *stack, int *parent_tid, int *child_tid, uintptr_t tls)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *me = c->current, *g;
+
+	if (!me->regs || !(flags & CLONE_SETTLS) || !stack)
+		return -EINVAL;
+	g = gr_greenlet_new(tls);
+	if (!g)
+		return -EAGAIN;
+	if ((flags & CLONE_PARENT_SETTID) && gr_user_write(parent_tid, &g->tid, sizeof(int)) < 0)
+		goto fault;
+	if ((flags & CLONE_CHILD_SETTID) && gr_user_write(child_tid, &g->tid, sizeof(int)) < 0)
+		goto fault;
+	if (flags & CLONE_CHILD_CLEARTID) {
+		g->clear_tid = child_tid;
+		if (!c->tid_at)
+			c->tid_at = (char *)child_tid - (char *)tls;
+	}
+	gr_greenlet_start(g, gr_frame_clone(me->regs, stack, gr_thread_starts));
+	return g->tid;
+fault:
+	gr_greenlet_drop(g);
+	return -EFAULT;
+}
+
+/* In every new thread, before it goes on in libc: we are out of the runtime. */
+void gr_thread_starts(void)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	gr_greenlet_started();
+	c->inside = GR_OUTSIDE;
+}
+
+/* A new process.  With memory of its own and on our stack it can be made from here; otherwise only the gate's raw way will do. */
+static long new_process(uint64_t flags, bool own_stack, long nr, long a, long b, long d, long e, long f)
+{
+	struct gr_carrier *c = gr_carrier();
+	long r;
+
+	gr_fd_forked();
+	if ((flags & CLONE_VM) || own_stack) {
+		c->clone_flags = (long)flags;
+		c->inside = GR_INSIDE_CLONE;
+		return GR_CALL_RAW;
+	}
+	r = raw(nr, a, b, d, e, f);
+	if (r == 0)
+		gr_forked_child();
+	return r;
+}
+
+long green_clone(unsigned long flags, void *stack, int *parent_tid, int *child_tid, uintptr_t tls)
+{
+	if ((flags & THREAD_FLAGS) == THREAD_FLAGS)
+		return adopt(flags, stack, parent_tid, child_tid, tls);
+	return new_process(flags, stack != NULL, SYS_clone, (long)flags, (long)stack, (long)parent_tid, (long)child_tid, (long)tls);
+}
+
+long green_clone3(struct clone_args *args, size_t size)
+{
+	struct clone_args a = { 0 };
+
+	if (size < CLONE_ARGS_SIZE_VER0 || size > sizeof(a))
+		return raw(SYS_clone3, args, size);	/* the kernel says what is wrong, or knows more than we do */
+	if (gr_user_read(&a, args, size) < 0)
+		return -EFAULT;
+	if ((a.flags & THREAD_FLAGS) == THREAD_FLAGS)
+		return adopt(a.flags, (char *)a.stack + a.stack_size, (int *)a.parent_tid, (int *)a.child_tid, a.tls);
+	return new_process(a.flags, a.stack != 0, SYS_clone3, (long)args, (long)size, 0, 0, 0);
+}
+
+long green_fork(void)
+{
+	return new_process(0, false, SYS_fork, 0, 0, 0, 0, 0);
+}
+
+long green_vfork(void)
+{
+	return new_process(VFORK_FLAGS, false, SYS_vfork, 0, 0, 0, 0, 0);
+}
+
+/* A thread ends: robust locks are passed on, the joiner is woken, the greenlet is gone.  The last one takes the process along. */
+long green_exit(int status)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g = c->current;
+	int zero = 0;
+
+	if (c->stats.alive == 1)
+		return green_exit_group(status);
+	if (g->robust)
+		gr_futex_exit_robust(g->robust, g->tid);
+	if (g->clear_tid && gr_user_write(g->clear_tid, &zero, sizeof(zero)) == 0)
+		gr_futex_wake((uint32_t *)g->clear_tid, 1);
+	gr_exit();
+}
+
+long green_exit_group(int status)
+{
+	gr_stats_print();
+	return raw(SYS_exit_group, status);
+}
+
+long green_set_tid_address(int *clear_tid)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+
+	g->clear_tid = clear_tid;
+	return g->tid;
+}
+
+long green_set_robust_list(void *head, size_t len)
+{
+	if (len != 24)
+		return -EINVAL;
+	gr_carrier()->current->robust = head;
+	return 0;
+}
+
+/* glibc wants it to succeed in each thread; left alone, the area says that rseq is not registered, and libc does without. */
+long green_rseq(void *area, uint32_t len, int flags, uint32_t sig)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (c->current->tid == c->tid)
+		return raw(SYS_rseq, area, len, flags, sig);
+	return 0;
+}
+
+long green_gettid(void)
+{
+	return gr_carrier()->current->tid;
+}
+
+long green_sched_yield(void)
+{
+	if (!gr_others_ready())
+		raw(SYS_sched_yield);
+	gr_yield();
+	return 0;
+}
+
+long green_arch_prctl(int code, unsigned long addr)
+{
+	long r = raw(SYS_arch_prctl, code, addr);
+
+	if (r == 0 && code == 0x1002 /* ARCH_SET_FS */)
+		gr_carrier()->current->fs = addr;
+	return r;
+}
+
+/* Names are per thread; the kernel's one thread keeps the main thread's. */
+long green_prctl(int option, unsigned long a, unsigned long b, unsigned long d, unsigned long e)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g = c->current;
+	char name[16] = "";
+
+	if (option == PR_GET_NAME)
+		return gr_user_write((void *)a, g->name, sizeof(g->name));
+	if (option != PR_SET_NAME)
+		return raw(SYS_prctl, option, a, b, d, e);
+	for (size_t i = 0; i < sizeof(name) - 1; i++) {
+		if (gr_user_read(&name[i], (char *)a + i, 1) < 0)
+			return -EFAULT;
+		if (!name[i])
+			break;
+	}
+	memcpy(g->name, name, sizeof(name));
+	return g == c->main ? raw(SYS_prctl, PR_SET_NAME, name) : 0;
+}
+
+/* Calls whose argument names a thread: for ours the kernel's one thread stands in.  0 is the caller in all of them. */
+static int kernel_tid(int tid)
+{
+	return gr_find_tid(tid) ? 0 : tid;
+}
+
+#define BY_TID(name, nr)                                                                                                           \
+	long name(int tid, long b, long d, long e)                                                                                \
+	{                                                                                                                          \
+		return raw(nr, kernel_tid(tid), b, d, e);                                                                          \
+	}
+
+BY_TID(green_sched_setparam, SYS_sched_setparam)
+BY_TID(green_sched_getparam, SYS_sched_getparam)
+BY_TID(green_sched_setscheduler, SYS_sched_setscheduler)
+BY_TID(green_sched_getscheduler, SYS_sched_getscheduler)
+BY_TID(green_sched_setaffinity, SYS_sched_setaffinity)
+BY_TID(green_sched_getaffinity, SYS_sched_getaffinity)
+BY_TID(green_sched_rr_get_interval, SYS_sched_rr_get_interval)
+BY_TID(green_sched_setattr, SYS_sched_setattr)
+BY_TID(green_sched_getattr, SYS_sched_getattr)
+BY_TID(green_get_robust_list, SYS_get_robust_list)
+
+long green_setpriority(int which, int who, int prio)
+{
+	return raw(SYS_setpriority, which, which == PRIO_PROCESS ? kernel_tid(who) : who, prio);
+}
+
+long green_getpriority(int which, int who)
+{
+	return raw(SYS_getpriority, which, which == PRIO_PROCESS ? kernel_tid(who) : who);
+}

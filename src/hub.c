@@ -1,0 +1,236 @@
+/*
+ * hub.c - the hub greenlet: when to look at the descriptors, when to wait, and grove's own descriptors
+ *
+ * libev itself is in loop.c; what is here may be called from within green calls.
+ */
+#include "hub.h"
+#include "arch/x86_64/arch.h"
+#include "clock.h"
+#include "fd.h"
+#include "loop.h"
+#include "raw.h"
+#include "sched.h"
+#include "signal.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+
+#define HUB_STACK	(256u * 1024)
+#define OWN_FD_TOP	16384		/* own descriptors are numbered below this, and below RLIMIT_NOFILE */
+#define OWN_FD_ROOM	256
+
+static struct hub {
+	struct gr_list looks;		/* gr_fd.hub_link: entries whose wishes may have changed */
+	struct gr_list jobs;
+	gr_time armed;			/* what the timerfd is set to, or GR_NEVER */
+	int kick_fd, timer_fd, epoll_fd;
+	void *stack;
+} hub = { .looks = { &hub.looks, &hub.looks }, .jobs = { &hub.jobs, &hub.jobs }, .kick_fd = -1, .timer_fd = -1, .epoll_fd = -1 };
+
+/* --- descriptors of our own ---------------------------------------------------------------------------------------------- */
+
+static int own_fd_floor(void)
+{
+	struct rlimit lim = { 1024, 1024 };
+	rlim_t top;
+
+	raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &lim);
+	top = lim.rlim_cur < OWN_FD_TOP ? lim.rlim_cur : OWN_FD_TOP;
+	return top > 2 * OWN_FD_ROOM ? (int)top - OWN_FD_ROOM : (int)top / 2;
+}
+
+int gr_own_fd(int fd)
+{
+	long up = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, own_fd_floor());
+	struct gr_fd *f;
+
+	if (!raw_failed(up)) {
+		raw(SYS_close, fd);
+		fd = (int)up;
+	}
+	f = gr_fd_get(fd);
+	if (f)
+		f->own = true;
+	return fd;
+}
+
+bool gr_is_own_fd(int fd)
+{
+	struct gr_fd *f = gr_fd_peek(fd);
+
+	return f && f->own;
+}
+
+void gr_own_fd_close(int fd)
+{
+	struct gr_fd *f = gr_fd_peek(fd);
+
+	if (f)
+		f->own = false;
+	gr_fd_close(fd);
+	raw(SYS_close, fd);
+}
+
+long gr_hub_hide(long nr, long fd)
+{
+	if (fd < 0)
+		return fd;
+	fd = gr_own_fd((int)fd);
+	if (nr == SYS_epoll_create1 || nr == SYS_epoll_create)
+		hub.epoll_fd = (int)fd;
+	return fd;
+}
+
+/* --- what greenlets ask of the hub ----------------------------------------------------------------------------------------- */
+
+void gr_hub_watch(struct gr_fd *f)
+{
+	if (gr_list_empty(&f->hub_link))
+		gr_list_push(&hub.looks, &f->hub_link);
+}
+
+void gr_hub_unwatch(struct gr_fd *f, int fd)
+{
+	struct epoll_event none = { 0 };
+
+	if (!f->watch)
+		return;
+	/* The file may live on in a duplicate or in a child, and would go on reporting to this number. */
+	if (f->armed && hub.epoll_fd >= 0)
+		raw(SYS_epoll_ctl, hub.epoll_fd, EPOLL_CTL_DEL, fd, &none);
+	f->armed = 0;
+	gr_hub_watch(f);
+}
+
+void gr_hub_kick(void)
+{
+	uint64_t one = 1;
+
+	if (hub.kick_fd >= 0)
+		raw(SYS_write, hub.kick_fd, &one, sizeof(one));
+}
+
+int gr_hub_kick_fd(void)
+{
+	return hub.kick_fd;
+}
+
+void gr_hub_call(struct gr_hub_job *job)
+{
+	gr_list_push(&hub.jobs, &job->link);
+}
+
+/* --- the hub's own turn ---------------------------------------------------------------------------------------------------- */
+
+void gr_hub_timer_fired(void)
+{
+	hub.armed = GR_NEVER;
+}
+
+/* An armed time earlier than needed costs one wake-up that finds nothing to do, less than setting it anew each time a deadline
+ * further away is put off again. */
+static void arm(gr_time next)
+{
+	struct itimerspec at = { 0 };
+
+	if (next >= hub.armed)
+		return;
+	gr_to_timespec(next > 0 ? next : 1, &at.it_value);
+	if (!raw_failed(raw(SYS_timerfd_settime, hub.timer_fd, TFD_TIMER_ABSTIME, &at, 0)))
+		hub.armed = next;
+}
+
+static void run_timers(struct gr_carrier *c)
+{
+	if (gr_timers_next(&c->timers) != GR_NEVER)
+		gr_timers_run(&c->timers, gr_now());
+}
+
+static void turn(struct gr_carrier *c)
+{
+	bool wait;
+
+	while (!gr_list_empty(&hub.looks)) {
+		struct gr_fd *f = gr_list_first(&hub.looks, struct gr_fd, hub_link);
+
+		gr_list_del(&f->hub_link);
+		gr_loop_look(f);
+	}
+	while (!gr_list_empty(&hub.jobs)) {
+		struct gr_hub_job *job = gr_list_first(&hub.jobs, struct gr_hub_job, link);
+
+		gr_list_del(&job->link);
+		job->fn(job);
+	}
+	gr_signal_collect();
+	run_timers(c);
+	wait = gr_list_empty(&c->ready) && gr_list_empty(&hub.jobs) && gr_list_empty(&hub.looks);
+	if (wait)
+		arm(gr_timers_next(&c->timers));
+	c->stats.hub_turns++;
+	gr_loop_run(wait);
+	c->stats.wakeups += wait;
+	run_timers(c);
+	gr_signal_collect();
+}
+
+static void hub_main(void *arg)
+{
+	struct gr_carrier *c = arg;
+
+	gr_greenlet_started();
+	c->hide_new = true;
+	if (gr_loop_make(hub.kick_fd, hub.timer_fd) < 0)
+		gr_die("libev cannot make its epoll descriptor; raise the limit of open files (ulimit -n)", EMFILE);
+	c->hide_new = false;
+	for (;;) {
+		turn(c);
+		if (!gr_list_empty(&c->ready))
+			gr_hub_leave();
+	}
+}
+
+static int make_fds(void)
+{
+	long kick = raw(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+	long timer = raw(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (raw_failed(kick) || raw_failed(timer))
+		gr_die("no descriptor left for the hub; raise the limit of open files (ulimit -n)", EMFILE);
+	hub.kick_fd = gr_own_fd((int)kick);
+	hub.timer_fd = gr_own_fd((int)timer);
+	hub.armed = GR_NEVER;
+	return 0;
+}
+
+int gr_hub_start(void)
+{
+	static struct gr_greenlet hub_greenlet;
+	struct gr_carrier *c = gr_carrier();
+
+	make_fds();
+	if (!hub.stack) {
+		long p = raw(SYS_mmap, 0, HUB_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (raw_failed(p))
+			return (int)p;
+		raw(SYS_mprotect, p, GR_PAGE, PROT_NONE);
+		hub.stack = (void *)p;
+	}
+	gr_greenlet_init(&hub_greenlet, c->base_fs, 0);
+	hub_greenlet.sp = gr_frame_init((char *)hub.stack + HUB_STACK, hub_main, c);
+	c->hub = &hub_greenlet;
+	return 0;
+}
+
+void gr_hub_fork_child(void)
+{
+	gr_list_init(&hub.looks);
+	gr_list_init(&hub.jobs);
+	hub.kick_fd = hub.timer_fd = hub.epoll_fd = -1;
+	gr_loop_fork_child();
+}

@@ -1,0 +1,168 @@
+/*
+ * loop.c - libev: one watcher per descriptor and direction, never re-initialised while the file lives
+ *
+ * A watcher is made when a descriptor is first waited for and stays started after its waiter was woken: the next wait then costs
+ * no epoll_ctl.  It is stopped when an event finds nobody waiting, and at close.
+ */
+#include "loop.h"
+#include "fd.h"
+#include "hub.h"
+#include "mem.h"
+#include "offload.h"
+#include "raw.h"
+#include <errno.h>
+#include <ev.h>
+#include <sys/mman.h>
+
+struct watch {
+	struct ev_io io[2];		/* [GR_READ], [GR_WRITE] */
+	uint32_t gen;			/* of the gr_fd when last started: another one means a new file under the number */
+	bool fresh;			/* the kernel has nothing registered for this file yet */
+	struct watch *next_free;
+};
+
+static struct ev_loop *loop;
+static struct watch *free_watches;
+static struct ev_io kick_io, timer_io;
+static struct ev_periodic far;
+
+struct ev_loop *gr_hub_loop(void)
+{
+	return loop;
+}
+
+static void on_io(struct ev_loop *l, struct ev_io *io, int events)
+{
+	struct gr_fd *f = io->data;
+	struct watch *w = f->watch;
+	unsigned idle = gr_fd_ready(f, (events & EV_READ ? GR_BIT(GR_READ) : 0) | (events & EV_WRITE ? GR_BIT(GR_WRITE) : 0));
+
+	for (int dir = GR_READ; dir <= GR_WRITE; dir++)
+		if (idle & GR_BIT(dir)) {
+			ev_io_stop(l, &w->io[dir]);
+			f->armed &= (uint8_t)~GR_BIT(dir);
+		}
+}
+
+static struct watch *watch_new(void)
+{
+	struct watch *w = free_watches;
+
+	if (!w) {
+		long p = raw(SYS_mmap, 0, 16 * GR_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (raw_failed(p))
+			gr_die("no memory for a watcher", p);
+		w = (struct watch *)p;
+		for (size_t i = 0; i < 16 * GR_PAGE / sizeof(*w); i++) {
+			w[i].next_free = free_watches;
+			free_watches = &w[i];
+		}
+		w = free_watches;
+	}
+	free_watches = w->next_free;
+	*w = (struct watch){ .fresh = true };
+	ev_init(&w->io[GR_READ], on_io);
+	ev_init(&w->io[GR_WRITE], on_io);
+	return w;
+}
+
+/* EV__IOFDSET, set by ev_io_set(), makes libev tell the kernel even if it believes that it did so before. */
+static void start(struct watch *w, struct gr_fd *f, int dir)
+{
+	int event = dir == GR_READ ? EV_READ : EV_WRITE;
+
+	if (w->fresh) {
+		ev_io_set(&w->io[dir], f->fd, event);
+	} else {
+		w->io[dir].fd = f->fd;
+		ev_io_modify(&w->io[dir], event);
+	}
+	w->fresh = false;
+	w->io[dir].data = f;
+	ev_io_start(loop, &w->io[dir]);
+	f->armed |= GR_BIT(dir);
+}
+
+void gr_loop_look(struct gr_fd *f)
+{
+	struct watch *w = f->watch;
+
+	if (w && w->gen != f->gen) {
+		ev_io_stop(loop, &w->io[GR_READ]);
+		ev_io_stop(loop, &w->io[GR_WRITE]);
+		w->fresh = true;
+		w->gen = f->gen;
+		f->armed = 0;
+	}
+	for (int dir = GR_READ; dir <= GR_WRITE; dir++) {
+		if (gr_list_empty(&f->waiters[dir]))
+			continue;
+		if (!w) {
+			w = f->watch = watch_new();
+			w->gen = f->gen;
+		}
+		if (!ev_is_active(&w->io[dir]))
+			start(w, f, dir);
+	}
+}
+
+void gr_loop_run(bool wait)
+{
+	ev_run(loop, wait ? EVRUN_ONCE : EVRUN_NOWAIT);
+}
+
+static void on_timer(struct ev_loop *l, struct ev_io *io, int events)
+{
+	uint64_t n;
+
+	(void)l, (void)events;
+	raw(SYS_read, io->fd, &n, sizeof(n));
+	gr_hub_timer_fired();
+}
+
+static void on_kick(struct ev_loop *l, struct ev_io *io, int events)
+{
+	uint64_t n;
+
+	(void)l, (void)events;
+	raw(SYS_read, io->fd, &n, sizeof(n));
+	gr_offload_done();
+}
+
+static void on_far(struct ev_loop *l, struct ev_periodic *p, int events)
+{
+	(void)l, (void)p, (void)events;
+}
+
+/* A greenlet may be switched out within malloc(), so the hub does not use it. */
+static void *loop_alloc(void *p, long size) EV_NOEXCEPT
+{
+	if (size > 0)
+		return gr_mem_realloc(p, (size_t)size);
+	gr_mem_free(p);
+	return NULL;
+}
+
+int gr_loop_make(int kick_fd, int timer_fd)
+{
+	ev_set_allocator(loop_alloc);
+	loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
+	if (!loop)
+		return -EMFILE;
+	ev_io_init(&kick_io, on_kick, kick_fd, EV_READ);
+	ev_io_start(loop, &kick_io);
+	ev_io_init(&timer_io, on_timer, timer_fd, EV_READ);
+	ev_io_start(loop, &timer_io);
+	/* libev wakes once a minute to see whether the clock was set, unless a periodic watcher makes it use a timerfd for that */
+	ev_periodic_init(&far, on_far, ev_time() + 10 * 365 * 86400., 0., NULL);
+	ev_periodic_start(loop, &far);
+	return 0;
+}
+
+/* The loop's memory and, after gr_fd_fork_child() closed it, its descriptor are not worth a system call each in a child that may
+ * only exec; its watchers hold nothing but pointers into this process's copy. */
+void gr_loop_fork_child(void)
+{
+	loop = NULL;
+}

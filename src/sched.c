@@ -1,0 +1,331 @@
+/*
+ * sched.c - greenlets and the run queue: park, wake, yield, exit
+ */
+#include "sched.h"
+#include "arch/x86_64/arch.h"
+#include "clock.h"
+#include "hub.h"
+#include "raw.h"
+#include "signal.h"
+#include "threads.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct gr_carrier gr_carrier0 = { .inside = GR_INSIDE };
+
+#define BUDGET		256		/* green calls a greenlet may make before others have a turn */
+
+/*
+ * Records live in chunks that are never given back; a record's place is part of its tid, so tids are found without searching:
+ * GR_FIRST_TID + generation * 2^20 + place.  The generation makes a reused place a new tid.
+ */
+#define PLACE_BITS	20
+#define CHUNK_BITS	8
+#define GENERATIONS	512u
+
+struct record {
+	struct gr_greenlet g;
+	uint32_t place;
+	uint32_t generation;
+};
+
+static struct record *chunks[1u << (PLACE_BITS - CHUNK_BITS)];
+static uint32_t places;			/* handed out so far */
+static struct gr_list free_records = { &free_records, &free_records };
+
+static struct record *record_new(void)
+{
+	struct record *r;
+
+	if (!gr_list_empty(&free_records)) {
+		r = gr_container(gr_list_first(&free_records, struct gr_greenlet, run), struct record, g);
+		gr_list_del(&r->g.run);
+		return r;
+	}
+	if (places == 1u << PLACE_BITS)
+		return NULL;
+	if (places % (1u << CHUNK_BITS) == 0) {
+		long p = raw(SYS_mmap, 0, sizeof(struct record) << CHUNK_BITS, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (raw_failed(p))
+			return NULL;
+		chunks[places >> CHUNK_BITS] = (struct record *)p;
+	}
+	r = &chunks[places >> CHUNK_BITS][places % (1u << CHUNK_BITS)];
+	r->place = places++;
+	return r;
+}
+
+static void record_free(struct gr_greenlet *g)
+{
+	gr_list_push_front(&free_records, &g->run);
+}
+
+struct gr_greenlet *gr_find_tid(int tid)
+{
+	struct gr_carrier *c = gr_carrier();
+	uint32_t place = ((uint32_t)tid - GR_FIRST_TID) % (1u << PLACE_BITS);
+	struct record *r;
+
+	if (c->main && tid == c->main->tid)
+		return c->main->state == GR_DEAD ? NULL : c->main;
+	if (tid < GR_FIRST_TID || place >= places)
+		return NULL;
+	r = &chunks[place >> CHUNK_BITS][place % (1u << CHUNK_BITS)];
+	return r->g.tid == tid && r->g.state != GR_DEAD ? &r->g : NULL;
+}
+
+struct gr_greenlet *gr_find_fs(uintptr_t fs)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (c->current->fs == fs)
+		return c->current;
+	if (c->tid_at) {
+		struct gr_greenlet *g = gr_find_tid(*(int *)(fs + c->tid_at));
+
+		return g && g->fs == fs ? g : NULL;
+	}
+	gr_list_each(it, &c->all) {
+		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, all);
+
+		if (g->fs == fs)
+			return g;
+	}
+	return NULL;
+}
+
+static void expire(struct gr_timer *t)
+{
+	gr_wake(gr_container(t, struct gr_greenlet, timer), -ETIMEDOUT);
+}
+
+void gr_greenlet_init(struct gr_greenlet *g, uintptr_t fs, int tid)
+{
+	*g = (struct gr_greenlet){ .fs = fs, .tid = tid, .state = GR_READY, .timer.fire = expire, .altstack.ss_flags = SS_DISABLE };
+	gr_list_init(&g->run);
+	gr_list_init(&g->all);
+	gr_list_init(&g->signals);
+}
+
+struct gr_greenlet *gr_greenlet_new(uintptr_t fs)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct record *r = record_new();
+	struct gr_greenlet *g;
+
+	if (!r)
+		return NULL;
+	g = &r->g;
+	r->generation = (r->generation + 1) % GENERATIONS;
+	gr_greenlet_init(g, fs, GR_FIRST_TID + (r->generation << PLACE_BITS) + r->place);
+	memcpy(g->name, c->current->name, sizeof(g->name));
+	gr_signal_born(g);
+	return g;
+}
+
+void gr_greenlet_drop(struct gr_greenlet *g)
+{
+	gr_signal_dead(g);
+	g->state = GR_DEAD;
+	record_free(g);
+}
+
+void gr_greenlet_start(struct gr_greenlet *g, void *sp)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	g->sp = sp;
+	gr_list_push(&c->all, &g->all);
+	gr_list_push(&c->ready, &g->run);
+	c->stats.made++;
+	if (++c->stats.alive > c->stats.at_most)
+		c->stats.at_most = c->stats.alive;
+}
+
+/* Whatever ended before us can be buried now that nobody stands on its stack. */
+static void arrived(struct gr_carrier *c)
+{
+	struct gr_greenlet *dead = c->corpse;
+
+	if (GR_UNLIKELY(dead != NULL)) {
+		c->corpse = NULL;
+		gr_thread_gone(dead);
+		if (dead != c->main)
+			record_free(dead);
+	}
+	if (GR_UNLIKELY(c->altstack_of != NULL))
+		gr_signal_altstack(c->current);
+	c->budget = BUDGET;
+	c->todo = gr_signal_pending() ? GR_TODO_SIGNAL : 0;
+}
+
+void gr_greenlet_started(void)
+{
+	arrived(gr_carrier());
+}
+
+static struct gr_greenlet *pick(struct gr_carrier *c)
+{
+	struct gr_greenlet *g;
+
+	if (gr_list_empty(&c->ready) || ++c->since_hub >= GR_HUB_EVERY) {
+		c->since_hub = 0;
+		if (c->current != c->hub) {
+			if (GR_UNLIKELY(!c->hub) && gr_hub_start() < 0)
+				gr_die("no memory for the hub", ENOMEM);
+			return c->hub;
+		}
+	}
+	if (gr_list_empty(&c->ready))
+		return c->hub;
+	g = gr_list_first(&c->ready, struct gr_greenlet, run);
+	gr_list_del(&g->run);
+	return g;
+}
+
+static void switch_to_next(struct gr_carrier *c)
+{
+	struct gr_greenlet *from = c->current, *to = pick(c);
+	uintptr_t fs = to->fs == from->fs ? 0 : to->fs;
+
+	to->state = GR_RUNNING;
+	if (to == from)
+		return;
+	gr_signal_switch(to);
+	c->current = to;
+	c->stats.switches++;
+	if (from->regs)
+		gr_switch_x(&from->sp, to->sp, fs);
+	else
+		gr_switch(&from->sp, to->sp, fs);
+	arrived(c);
+}
+
+int gr_park(const char *waits, gr_time deadline, unsigned flags)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g = c->current;
+
+	if ((flags & GR_PARK_INTR) && gr_signal_pending())
+		return -EINTR;
+	g->waits = waits;
+	g->park_flags = flags;
+	g->parks++;
+	g->result = 0;
+	g->state = GR_PARKED;
+	if (deadline != GR_NEVER) {
+		g->timer.at = deadline;
+		if (gr_timer_add(&c->timers, &g->timer) < 0) {
+			g->state = GR_RUNNING;
+			return -ENOMEM;
+		}
+	}
+	switch_to_next(c);
+	g->waits = NULL;
+	return g->result;
+}
+
+bool gr_wake(struct gr_greenlet *g, int result)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (g->state != GR_PARKED)
+		return false;
+	g->state = GR_READY;
+	g->result = result;
+	gr_timer_del(&c->timers, &g->timer);
+	gr_list_push(&c->ready, &g->run);
+	return true;
+}
+
+bool gr_others_ready(void)
+{
+	return !gr_list_empty(&gr_carrier()->ready);
+}
+
+void gr_yield(void)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g = c->current;
+
+	g->state = GR_READY;
+	gr_list_push(&c->ready, &g->run);
+	switch_to_next(c);
+}
+
+void gr_hub_leave(void)
+{
+	switch_to_next(gr_carrier());
+}
+
+_Noreturn void gr_exit(void)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g = c->current;
+
+	g->state = GR_DEAD;
+	g->regs = NULL;
+	gr_list_del(&g->all);
+	gr_signal_dead(g);
+	c->stats.alive--;
+	c->corpse = g;
+	switch_to_next(c);
+	__builtin_unreachable();
+}
+
+int gr_start(void)
+{
+	struct gr_carrier *c = gr_carrier();
+	static struct gr_greenlet main_greenlet;
+	int r = gr_arch_init();
+
+	if (r < 0)
+		return r;
+	c->pid = (int)raw(SYS_getpid);
+	c->tid = (int)raw(SYS_gettid);
+	gr_list_init(&c->ready);
+	gr_list_init(&c->all);
+	gr_greenlet_init(&main_greenlet, gr_arch_fs(), c->tid);
+	main_greenlet.state = GR_RUNNING;
+	c->base_fs = main_greenlet.fs;
+	gr_list_push(&c->all, &main_greenlet.all);
+	c->main = c->current = &main_greenlet;
+	c->stats.alive = c->stats.at_most = 1;
+	c->budget = BUDGET;
+	raw(SYS_prctl, 16 /* PR_GET_NAME */, main_greenlet.name);
+	return 0;
+}
+
+void gr_sched_fork_child(void)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *self = c->current;
+
+	c->pid = (int)raw(SYS_getpid);
+	c->tid = (int)raw(SYS_gettid);
+	gr_timers_reset(&c->timers);
+	self->timer.pos = 0;
+	gr_list_each_safe(it, &c->all) {
+		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, all);
+
+		if (g == self)
+			continue;
+		g->state = GR_DEAD;
+		gr_list_del(&g->all);
+		gr_list_del(&g->run);
+		gr_signal_dead(g);
+		gr_thread_gone(g);
+		if (g != c->main)
+			record_free(g);
+	}
+	gr_list_init(&c->ready);
+	gr_list_init(&c->all);
+	gr_list_push(&c->all, &self->all);
+	self->tid = c->tid;
+	c->main = self;
+	c->hub = NULL;
+	c->corpse = NULL;
+	c->stats = (struct gr_stats){ .alive = 1, .at_most = 1 };
+}

@@ -1,0 +1,66 @@
+/*
+ * start.c - start-up as an ordered list, and the same for a forked child
+ */
+#include "start.h"
+#include "dns.h"
+#include "fd.h"
+#include "futex.h"
+#include "gate.h"
+#include "hub.h"
+#include "offload.h"
+#include "raw.h"
+#include "sched.h"
+#include "signal.h"
+#include <errno.h>
+
+/* Kernel threads from before us (made by a constructor) stay kernel threads. */
+static bool other_threads(void)
+{
+	struct { long ino, off; unsigned short len; unsigned char type; char name[]; } *d;
+	char buf[1024] __attribute__((aligned(8)));
+	long fd = raw(SYS_openat, -100, "/proc/self/task", 0200000 | 02000000), n;
+	int threads = 0;
+
+	if (raw_failed(fd))
+		return false;
+	n = raw(SYS_getdents64, fd, buf, sizeof(buf));
+	raw(SYS_close, fd);
+	for (long at = 0; at < n; at += d->len) {
+		d = (void *)(buf + at);
+		threads += d->name[0] != '.';
+	}
+	return threads > 1;
+}
+
+int gr_init(void)
+{
+	struct gr_carrier *c = gr_carrier();
+	int r;
+
+	if (c->on)
+		return 0;
+	r = gr_start();
+	if (r < 0)
+		return r;
+	gr_signal_start();
+	c->natives = other_threads();
+	r = gr_gate_patch();
+	if (r < 0)
+		gr_warn("libc's system calls cannot be rewritten here: only calls through the program's own imports are green, and its "
+			"threads stay kernel threads (a policy refuses mprotect; try without it)", r);
+	c->gated = r == 0;
+	c->on = true;
+	c->inside = GR_OUTSIDE;
+	return 0;
+}
+
+void gr_forked_child(void)
+{
+	gr_sched_fork_child();
+	gr_fd_fork_child();
+	gr_hub_fork_child();
+	gr_signal_fork_child();
+	gr_futex_reset();
+	gr_offload_reset();
+	gr_dns_fork_child();
+}
