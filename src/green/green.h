@@ -22,6 +22,7 @@ struct gr_action;
 struct epoll_event;
 struct mmsghdr;
 struct rusage;
+struct sembuf;
 
 /* thread.c */
 long green_clone(unsigned long flags, void *stack, int *parent_tid, int *child_tid, uintptr_t tls);
@@ -101,5 +102,43 @@ long green_listen(int fd, int backlog);
 long green_socket(int domain, int type, int protocol);
 long green_socketpair(int domain, int type, int protocol, int *fds);
 long green_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+
+/* poll.c */
+long green_poll(struct pollfd *fds, unsigned n, int timeout);
+long green_ppoll(struct pollfd *fds, unsigned n, struct timespec *timeout, const uint64_t *sigmask, size_t masksize);
+
+/* select.c; sigmask_arg: the kernel's pair of a pointer to the mask and its size */
+long green_select(int n, unsigned long *in, unsigned long *out, unsigned long *ex, struct timeval *timeout);
+long green_pselect6(int n, unsigned long *in, unsigned long *out, unsigned long *ex, struct timespec *timeout,
+		    const void *sigmask_arg);
+
+/* epoll.c */
+long green_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout);
+long green_epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, const uint64_t *sigmask, size_t masksize);
+long green_epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout, const uint64_t *sigmask,
+			size_t masksize);
+
+/* time.c */
+long green_nanosleep(const struct timespec *req, struct timespec *rem);
+long green_clock_nanosleep(clockid_t clock, int flags, const struct timespec *req, struct timespec *rem);
+
+/* wait.c */
+long green_wait4(int pid, int *status, int options, struct rusage *usage);
+long green_waitid(int which, int id, siginfo_t *info, int options, struct rusage *usage);
+
+/* ipc.c */
+long green_semop(int semid, struct sembuf *ops, size_t n);
+long green_semtimedop(int semid, struct sembuf *ops, size_t n, const struct timespec *timeout);
+long green_msgsnd(int msqid, const void *msg, size_t size, int flags);
+long green_msgrcv(int msqid, void *msg, size_t size, long type, int flags);
+long green_mq_timedsend(int mq, const char *msg, size_t size, unsigned prio, const struct timespec *until);
+long green_mq_timedreceive(int mq, char *msg, size_t size, unsigned *prio, const struct timespec *until);
+
+/* memory.c */
+long green_mmap(uintptr_t addr, size_t size, int prot, int flags, int fd, off_t at);
+long green_munmap(uintptr_t addr, size_t size);
+long green_mremap(uintptr_t from, size_t old_size, size_t new_size, int flags, uintptr_t to);
+long green_shmat(int id, uintptr_t addr, int flags);
+long green_mprotect(uintptr_t addr, size_t size, int prot);
 
 #endif
