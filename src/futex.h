@@ -3,7 +3,15 @@
  *
  * Keys are addresses, so FUTEX_PRIVATE_FLAG does not matter (pthread_join waits with a shared futex on private memory).
  * Only words in memory mapped MAP_SHARED, which another process may see, need the kernel's queues: such waits go to an offload
- * thread, such wakes to the kernel.  map.h knows which memory that is.
+ * thread, such wakes to the kernel.  map.h knows which memory that is.  While the program has kernel threads that are not greenlets
+ * (carrier->natives), every word may have waiters on both sides: greenlets then wait in the kernel too, and wakes reach both.
+ *
+ * Priority inheritance: there is one kernel thread, so nothing to inherit; what is kept is the protocol of the word (owner tid,
+ * FUTEX_WAITERS, FUTEX_OWNER_DIED) and handing over to the first waiter.  Owners are greenlet tids, which the kernel does not know.
+ * So a PI lock that other processes may see is locked by a protocol of our own on the same word: right among processes that all run
+ * under grove, but not between such a process and a bare one, without ESRCH for an owner that is gone, and FUTEX_OWNER_DIED is set
+ * only by threads that end, not by processes that are killed.
+ * FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI, which glibc has not used since 2.25, fail with ENOSYS, as on kernels without them.
  */
 #ifndef GR_FUTEX_H
 #define GR_FUTEX_H
@@ -13,14 +21,23 @@
 #include <stdint.h>
 #include <time.h>
 
-/* futex(2): results and errors as there.  @timeout_or_val2 is a struct timespec * or a number, as the operation says. */
+/*
+ * futex(2): results and errors as there.  @timeout_or_val2 is a struct timespec * or a number, as the operation says.
+ * Parks: FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_LOCK_PI, FUTEX_LOCK_PI2.  A signal ends a wait with -GR_ERESTART, a wait with a timeout with
+ * -EINTR, and a PI lock not at all: handlers run, and it goes on, as in the kernel.
+ */
 long green_futex(uint32_t *uaddr, int op, uint32_t val, uintptr_t timeout_or_val2, uint32_t *uaddr2, uint32_t val3);
 
 /* futex_waitv(2) */
 long green_futex_waitv(struct futex_waitv *waiters, unsigned nr, unsigned flags, struct timespec *timeout, clockid_t clock);
 
-/* What the kernel does when a thread ends: wake one waiter on the cleared tid word; mark and wake the robust mutexes held. */
+/* Wake up to @n waiters on @uaddr, here and in the kernel: what the kernel does with a cleared tid word.  Returns how many. */
 int gr_futex_wake(uint32_t *uaddr, int n);
+
+/*
+ * The greenlet with @tid ends, or the process: mark the robust mutexes on its list FUTEX_OWNER_DIED and wake one waiter of each; hand the PI
+ * locks it holds to their first waiters.  @robust_list_head is what set_robust_list(2) was given, or NULL; it may be a bad pointer.
+ */
 void gr_futex_exit_robust(void *robust_list_head, int tid);
 
 /* fork child: the waiters belonged to greenlets that are not here */

@@ -1,0 +1,407 @@
+/*
+ * futex.c - wait, wake, requeue
+ *
+ * The order in which arguments are checked is the kernel's: timeout, operation, bitset, addresses, value.
+ */
+#include "futex_queue.h"
+#include "clock.h"
+#include "offload.h"
+#include "raw.h"
+#include "signal.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Buckets are made on first use (next is NULL before), so a program with few waiters touches few pages.  With 100,000 words waited on at
+ * once a bucket holds six. */
+#define BUCKET_BITS	14
+#define USER_TOP	0x7ffffffff000ul	/* the kernel refuses addresses beyond */
+
+static struct gr_list buckets[1u << BUCKET_BITS] __attribute__((aligned(GR_PAGE)));
+struct gr_list gr_futex_pi_waiters = { &gr_futex_pi_waiters, &gr_futex_pi_waiters };
+
+/* --- the queues --------------------------------------------------------------------------------------------------------------- */
+
+static struct gr_list *bucket_of(uintptr_t key)
+{
+	return &buckets[key * 0x9e3779b97f4a7c15ul >> (64 - BUCKET_BITS)];
+}
+
+static bool bucket_empty(const struct gr_list *b)
+{
+	return !b->next || gr_list_empty(b);
+}
+
+void gr_futex_enqueue(struct gr_futex_waiter *w)
+{
+	struct gr_list *b = bucket_of(w->key);
+
+	if (GR_UNLIKELY(!b->next))
+		gr_list_init(b);
+	gr_list_push(b, &w->link);
+}
+
+struct gr_futex_waiter *gr_futex_first(uintptr_t key)
+{
+	struct gr_list *b = bucket_of(key);
+
+	if (bucket_empty(b))
+		return NULL;
+	gr_list_each(it, b) {
+		struct gr_futex_waiter *w = gr_container(it, struct gr_futex_waiter, link);
+
+		if (w->key == key)
+			return w;
+	}
+	return NULL;
+}
+
+void gr_futex_wake_waiter(struct gr_futex_waiter *w)
+{
+	gr_list_del(&w->link);
+	gr_wake(w->g, w->result);
+}
+
+static long wake_here(uintptr_t key, int n, uint32_t bitset)
+{
+	struct gr_list *b = bucket_of(key);
+	long woken = 0;
+
+	if (bucket_empty(b))
+		return 0;
+	gr_list_each_safe(it, b) {
+		struct gr_futex_waiter *w = gr_container(it, struct gr_futex_waiter, link);
+
+		if (w->key != key)
+			continue;
+		if (w->kind == GR_FUTEX_PI)
+			return -EINVAL;
+		if (!(w->bitset & bitset))
+			continue;
+		gr_futex_wake_waiter(w);
+		if (++woken >= n)
+			break;
+	}
+	return woken;
+}
+
+/* The first @wake waiters on @from are woken, up to @move more wait on @to from now on.  Returns how many of both. */
+static long requeue_here(uintptr_t from, long wake, long move, uintptr_t to)
+{
+	struct gr_list *b = bucket_of(from), *b2 = bucket_of(to);
+	long done = 0;
+
+	if (bucket_empty(b))
+		return 0;
+	gr_list_each_safe(it, b) {
+		struct gr_futex_waiter *w = gr_container(it, struct gr_futex_waiter, link);
+
+		if (done - wake >= move)
+			break;
+		if (w->key != from)
+			continue;
+		if (w->kind == GR_FUTEX_PI)
+			return -EINVAL;
+		if (++done <= wake) {
+			gr_futex_wake_waiter(w);
+			continue;
+		}
+		w->key = to;
+		if (b != b2) {
+			gr_list_del(&w->link);
+			gr_futex_enqueue(w);
+		}
+	}
+	return done;
+}
+
+/* --- arguments ---------------------------------------------------------------------------------------------------------------- */
+
+long gr_futex_check_word(const uint32_t *uaddr, int op)
+{
+	uint32_t v;
+
+	if ((uintptr_t)uaddr % sizeof(*uaddr))
+		return -EINVAL;
+	if ((uintptr_t)uaddr >= USER_TOP)
+		return -EFAULT;
+	return op & FUTEX_PRIVATE_FLAG ? 0 : gr_user_read(&v, uaddr, sizeof(v));
+}
+
+/* The kernel does an atomic "or 0" for us, and says EFAULT where we would fault. */
+long gr_futex_check_writable(uint32_t *uaddr)
+{
+	static uint32_t nobody_waits_here;
+	long r = raw(SYS_futex, &nobody_waits_here, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 1, 0, uaddr,
+		     FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_LT, -2048));
+
+	return r < 0 ? r : 0;
+}
+
+static bool takes_timeout(int cmd)
+{
+	return cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET || cmd == FUTEX_LOCK_PI || cmd == FUTEX_LOCK_PI2 ||
+	       cmd == FUTEX_WAIT_REQUEUE_PI;
+}
+
+static long read_deadline(const struct timespec *timeout, int op, gr_time *ret_deadline)
+{
+	int cmd = op & FUTEX_CMD_MASK;
+	struct timespec ts;
+
+	*ret_deadline = GR_NEVER;
+	if (!timeout)
+		return 0;
+	if (gr_user_read(&ts, timeout, sizeof(ts)) < 0)
+		return -EFAULT;
+	if (!gr_timespec_ok(&ts))
+		return -EINVAL;
+	if (cmd == FUTEX_WAIT)
+		*ret_deadline = gr_deadline(gr_from_timespec(&ts));
+	else if (cmd == FUTEX_LOCK_PI || (op & FUTEX_CLOCK_REALTIME))
+		*ret_deadline = gr_deadline_on(CLOCK_REALTIME, gr_from_timespec(&ts));
+	else
+		*ret_deadline = gr_from_timespec(&ts);
+	return 0;
+}
+
+/* --- wait --------------------------------------------------------------------------------------------------------------------- */
+
+long gr_futex_not_woken(int parked, long interrupted)
+{
+	if (parked == -ETIMEDOUT)
+		return -ETIMEDOUT;
+	if (parked == -EINTR || parked == -ECANCELED)
+		return interrupted;
+	if (parked < 0)
+		gr_yield();
+	return 0;
+}
+
+/* Another process, or a kernel thread that is not ours, may be the one to wake us: wait where they look, timeout and all. */
+static long wait_in_kernel(uint32_t *uaddr, int op, uint32_t val, const void *timeout, uint32_t bitset)
+{
+	long r = gr_offload(SYS_futex, (long)uaddr, op, val, (long)timeout, 0, bitset);
+
+	if (r == -ECANCELED)
+		r = -GR_ERESTART;
+	return r == -GR_ERESTART && timeout ? -EINTR : r;
+}
+
+static long wait_here(uint32_t *uaddr, uint32_t val, gr_time deadline, bool timed, uint32_t bitset)
+{
+	struct gr_futex_waiter w = { .key = (uintptr_t)uaddr, .g = gr_carrier()->current, .bitset = bitset };
+	uint32_t now;
+	int r;
+
+	if (gr_user_read(&now, uaddr, sizeof(now)) < 0)
+		return -EFAULT;
+	if (now != val)
+		return -EAGAIN;
+	gr_futex_enqueue(&w);
+	r = gr_park("futex", deadline, GR_PARK_INTR);
+	if (GR_LIKELY(gr_futex_was_woken(&w)))
+		return 0;
+	gr_list_del(&w.link);
+	return gr_futex_not_woken(r, timed ? -EINTR : -GR_ERESTART);
+}
+
+static long wait(uint32_t *uaddr, int op, uint32_t val, const void *timeout, gr_time deadline, uint32_t bitset)
+{
+	long r;
+
+	if (!bitset)
+		return -EINVAL;
+	r = gr_futex_check_word(uaddr, op);
+	if (r < 0)
+		return r;
+	if (gr_futex_in_kernel(uaddr, op))
+		return wait_in_kernel(uaddr, op, val, timeout, bitset);
+	return wait_here(uaddr, val, deadline, timeout != NULL, bitset);
+}
+
+/* --- wake --------------------------------------------------------------------------------------------------------------------- */
+
+/* The kernel's queue for what is left of @n; it wakes one even when @n is 0 or less. */
+static long wake_both(uint32_t *uaddr, int op, int n, uint32_t bitset)
+{
+	long here = wake_here((uintptr_t)uaddr, n, bitset), there;
+
+	if (here < 0 || (here && here >= n) || !gr_futex_in_kernel(uaddr, op))
+		return here;
+	there = raw(SYS_futex, uaddr, FUTEX_WAKE_BITSET | (op & FUTEX_PRIVATE_FLAG), n - here, 0, 0, bitset);
+	if (there < 0)
+		return here ? here : there;
+	return here + there;
+}
+
+long gr_futex_wake_word(uint32_t *uaddr, int op, int n, uint32_t bitset)
+{
+	long r;
+
+	if (!bitset)
+		return -EINVAL;
+	r = gr_futex_check_word(uaddr, op);
+	return r < 0 ? r : wake_both(uaddr, op, n, bitset);
+}
+
+int gr_futex_wake(uint32_t *uaddr, int n)
+{
+	return (int)gr_futex_wake_word(uaddr, FUTEX_WAKE, n, FUTEX_BITSET_MATCH_ANY);
+}
+
+static long requeue(uint32_t *uaddr, int op, int n, int move, uint32_t *uaddr2, const uint32_t *cmp)
+{
+	bool kernel = gr_futex_in_kernel(uaddr, op);
+	long here, there, total = (long)n + move;
+	uint32_t now;
+
+	if (n < 0 || move < 0)
+		return -EINVAL;
+	here = gr_futex_check_word(uaddr, op);
+	if (here == 0)
+		here = gr_futex_check_word(uaddr2, op);
+	if (here < 0)
+		return here;
+	if (cmp) {
+		if (gr_user_read(&now, uaddr, sizeof(now)) < 0)
+			return -EFAULT;
+		if (now != *cmp)
+			return -EAGAIN;
+	}
+	if (kernel != gr_futex_in_kernel(uaddr2, op))	/* from one kind of queue to the other nobody can be moved, but woken */
+		return total ? wake_both(uaddr, op, total > INT32_MAX ? INT32_MAX : (int)total, FUTEX_BITSET_MATCH_ANY) : 0;
+	here = requeue_here((uintptr_t)uaddr, n, move, (uintptr_t)uaddr2);
+	if (here < 0 || !kernel || here == total)
+		return here;
+	there = raw(SYS_futex, uaddr, op, here < n ? n - here : 0, here < n ? move : total - here, uaddr2, cmp ? *cmp : 0);
+	return there < 0 ? (here ? here : there) : here + there;
+}
+
+/* --- wake and operate --------------------------------------------------------------------------------------------------------- */
+
+static long operate(uint32_t *word, uint32_t code, int32_t *ret_old)
+{
+	uint32_t arg = (uint32_t)((int32_t)(code << 8) >> 20);
+
+	if (code & ((uint32_t)FUTEX_OP_OPARG_SHIFT << 28))
+		arg = 1u << (arg & 31);
+	switch (code >> 28 & 7) {
+	case FUTEX_OP_SET:
+		*ret_old = (int32_t)__atomic_exchange_n(word, arg, __ATOMIC_SEQ_CST);
+		return 0;
+	case FUTEX_OP_ADD:
+		*ret_old = (int32_t)__atomic_fetch_add(word, arg, __ATOMIC_SEQ_CST);
+		return 0;
+	case FUTEX_OP_OR:
+		*ret_old = (int32_t)__atomic_fetch_or(word, arg, __ATOMIC_SEQ_CST);
+		return 0;
+	case FUTEX_OP_ANDN:
+		*ret_old = (int32_t)__atomic_fetch_and(word, ~arg, __ATOMIC_SEQ_CST);
+		return 0;
+	case FUTEX_OP_XOR:
+		*ret_old = (int32_t)__atomic_fetch_xor(word, arg, __ATOMIC_SEQ_CST);
+		return 0;
+	}
+	return -ENOSYS;
+}
+
+/* 1, 0 or -ENOSYS */
+static long compare(int32_t old, uint32_t code)
+{
+	int32_t arg = (int32_t)(code << 20) >> 20;
+
+	switch (code >> 24 & 15) {
+	case FUTEX_OP_CMP_EQ:
+		return old == arg;
+	case FUTEX_OP_CMP_NE:
+		return old != arg;
+	case FUTEX_OP_CMP_LT:
+		return old < arg;
+	case FUTEX_OP_CMP_LE:
+		return old <= arg;
+	case FUTEX_OP_CMP_GT:
+		return old > arg;
+	case FUTEX_OP_CMP_GE:
+		return old >= arg;
+	}
+	return -ENOSYS;
+}
+
+static long wake_op(uint32_t *uaddr, int op, int n, int n2, uint32_t *uaddr2, uint32_t code)
+{
+	long r = gr_futex_check_word(uaddr, op), more = 0;
+	int32_t old = 0;
+
+	if (r == 0)
+		r = gr_futex_check_word(uaddr2, op);
+	if (r == 0)
+		r = gr_futex_check_writable(uaddr2);
+	if (r == 0)
+		r = operate(uaddr2, code, &old);
+	if (r == 0)
+		r = more = compare(old, code);
+	if (r < 0)
+		return r;
+	r = wake_both(uaddr, op, n, FUTEX_BITSET_MATCH_ANY);
+	if (r < 0 || !more)
+		return r;
+	more = wake_both(uaddr2, op, n2, FUTEX_BITSET_MATCH_ANY);
+	return more < 0 ? more : r + more;
+}
+
+/* --- the calls ---------------------------------------------------------------------------------------------------------------- */
+
+static bool may_choose_clock(int cmd)
+{
+	return cmd == FUTEX_WAIT_BITSET || cmd == FUTEX_WAIT_REQUEUE_PI || cmd == FUTEX_LOCK_PI2;
+}
+
+long green_futex(uint32_t *uaddr, int op, uint32_t val, uintptr_t timeout_or_val2, uint32_t *uaddr2, uint32_t val3)
+{
+	int cmd = op & FUTEX_CMD_MASK, n = (int)val, val2 = (int)timeout_or_val2;
+	const void *timeout = NULL;
+	gr_time deadline = GR_NEVER;
+	long r;
+
+	if (timeout_or_val2 && takes_timeout(cmd)) {
+		timeout = (const void *)timeout_or_val2;
+		r = read_deadline(timeout, op, &deadline);
+		if (r < 0)
+			return r;
+	}
+	if ((op & FUTEX_CLOCK_REALTIME) && !may_choose_clock(cmd))
+		return -ENOSYS;
+	switch (cmd) {
+	case FUTEX_WAIT:
+		return wait(uaddr, op, val, timeout, deadline, FUTEX_BITSET_MATCH_ANY);
+	case FUTEX_WAIT_BITSET:
+		return wait(uaddr, op, val, timeout, deadline, val3);
+	case FUTEX_WAKE:
+		return gr_futex_wake_word(uaddr, op, n, FUTEX_BITSET_MATCH_ANY);
+	case FUTEX_WAKE_BITSET:
+		return gr_futex_wake_word(uaddr, op, n, val3);
+	case FUTEX_REQUEUE:
+		return requeue(uaddr, op, n, val2, uaddr2, NULL);
+	case FUTEX_CMP_REQUEUE:
+		return requeue(uaddr, op, n, val2, uaddr2, &val3);
+	case FUTEX_WAKE_OP:
+		return wake_op(uaddr, op, n, val2, uaddr2, val3);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+		return gr_futex_lock_pi(uaddr, op, deadline, false);
+	case FUTEX_TRYLOCK_PI:
+		return gr_futex_lock_pi(uaddr, op, GR_NEVER, true);
+	case FUTEX_UNLOCK_PI:
+		return gr_futex_unlock_pi(uaddr, op);
+	}
+	return -ENOSYS;
+}
+
+/* Whole pages of zeros again, without touching those that were never used. */
+void gr_futex_reset(void)
+{
+	if (raw(SYS_madvise, buckets, sizeof(buckets), MADV_DONTNEED) < 0)
+		memset(buckets, 0, sizeof(buckets));
+	gr_list_init(&gr_futex_pi_waiters);
+}
