@@ -13,6 +13,9 @@
  *
  * Text that .eh_frame does not cover is hand-written, may hold data, and is trusted less: see look_at_gap().
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE	/* dl_phdr_info */
+#endif
 #include "sites.h"
 
 #include <Zydis/Zydis.h>
@@ -23,6 +26,7 @@
 #define LINE		64	/* bytes of text to a bit of the filter */
 #define GAP_BEFORE	4096	/* how far back a gap is decoded: decoding falls into step within a few instructions */
 #define GAP_EVIDENCE	8	/* instructions between the loading of the number and the call */
+#define SHORT_REACH	(2 + 128 + 2 * GR_SITE_WINDOW)
 #define TABLE_MAX	4096
 
 struct find {
@@ -36,7 +40,7 @@ struct find {
 	size_t eh_n;
 };
 
-/* A function, or the gap between two */
+/* A function; or the gap behind one, together with that function, whose last instructions may run on into the gap */
 struct range {
 	const uint8_t *lo, *hi;
 	bool is_function;
@@ -73,20 +77,19 @@ static size_t first_above(const struct find *f, const uint8_t *p)
 	return lo;
 }
 
-/* Something may jump to @p: note it at each site that is near. */
-static void mark(struct find *f, const uint8_t *p)
+static void mark_sites(struct find *f, const uint8_t *p)
 {
-	const struct gr_text *t = f->text;
-
-	if (p < t->lo || p >= t->hi)
-		return;
-
-	size_t line = (size_t)(p - t->lo) / LINE;
-
-	if (!(f->filter[line / 8] & GR_BIT(line % 8)))
-		return;
 	for (size_t i = first_above(f, p - GR_SITE_WINDOW); i < f->n && f->sites[i].at - GR_SITE_WINDOW <= p; i++)
 		f->sites[i].targets |= 1ull << (p - (f->sites[i].at - GR_SITE_WINDOW));
+}
+
+/* Something may jump to @p: note it at each site that is near. */
+static inline void mark(struct find *f, const uint8_t *p)
+{
+	size_t off = (size_t)(p - f->text->lo);
+
+	if (off < (size_t)(f->text->hi - f->text->lo) && (f->filter[off / LINE / 8] & GR_BIT(off / LINE % 8)))
+		mark_sites(f, p);
 }
 
 static void fill_filter(struct find *f)
@@ -104,40 +107,42 @@ static void fill_filter(struct find *f)
 	}
 }
 
+/* Do these 16 bytes end the opcode of a jmp, call or jcc rel32?  One bit each. */
+static uint64_t near_opcodes(const uint8_t *p)
+{
+	__m128i a = _mm_loadu_si128((const __m128i *)p), behind = _mm_loadu_si128((const __m128i *)(p - 1));
+	__m128i jmp = _mm_cmpeq_epi8(_mm_and_si128(a, _mm_set1_epi8((char)0xfe)), _mm_set1_epi8((char)0xe8));
+	__m128i jcc = _mm_cmpeq_epi8(_mm_and_si128(a, _mm_set1_epi8((char)0xf0)), _mm_set1_epi8((char)0x80));
+	__m128i two = _mm_cmpeq_epi8(behind, _mm_set1_epi8(0x0f));
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(jmp, _mm_and_si128(jcc, two)));
+}
+
 /* A rel32 at @p, as the last bytes of a branch */
 static void mark_rel32(struct find *f, const uint8_t *p)
 {
 	int32_t rel;
 
-	if (f->text->hi - p < 4)
-		return;
 	memcpy(&rel, p, 4);
 	mark(f, p + 4 + rel);
 }
 
-/* Anything that looks like e8, e9 or 0f 80..8f with a rel32, at whatever alignment */
+/* Anything in the text that looks like e8, e9 or 0f 80..8f with a rel32, at whatever alignment */
 static void mark_near_branches(struct find *f)
 {
 	const uint8_t *p = f->text->lo, *hi = f->text->hi;
-	const __m128i e8 = _mm_set1_epi8((char)0xe8), fe = _mm_set1_epi8((char)0xfe);
-	const __m128i of = _mm_set1_epi8(0x0f), x80 = _mm_set1_epi8((char)0x80), xf0 = _mm_set1_epi8((char)0xf0);
 
-	for (; hi - p >= 17; p += 16) {
-		__m128i a = _mm_loadu_si128((const __m128i *)p), b = _mm_loadu_si128((const __m128i *)(p + 1));
-		__m128i jmp = _mm_cmpeq_epi8(_mm_and_si128(a, fe), e8);
-		__m128i jcc = _mm_and_si128(_mm_cmpeq_epi8(a, of), _mm_cmpeq_epi8(_mm_and_si128(b, xf0), x80));
+	if (hi - p >= 5 && (*p & 0xfe) == 0xe8)		/* the rest looks at the byte behind, too */
+		mark_rel32(f, p + 1);
+	for (p++; hi - p >= 64 + 4; p += 64) {
+		uint64_t m = near_opcodes(p) | near_opcodes(p + 16) << 16 | near_opcodes(p + 32) << 32 | near_opcodes(p + 48) << 48;
 
-		for (unsigned m = (unsigned)_mm_movemask_epi8(jmp); m; m &= m - 1)
-			mark_rel32(f, p + __builtin_ctz(m) + 1);
-		for (unsigned m = (unsigned)_mm_movemask_epi8(jcc); m; m &= m - 1)
-			mark_rel32(f, p + __builtin_ctz(m) + 2);
+		for (; m; m &= m - 1)
+			mark_rel32(f, p + __builtin_ctzll(m) + 1);
 	}
-	for (; hi - p >= 5; p++) {
-		if ((*p & 0xfe) == 0xe8)
+	for (; hi - p >= 5; p++)
+		if ((*p & 0xfe) == 0xe8 || (p[-1] == 0x0f && (*p & 0xf0) == 0x80))
 			mark_rel32(f, p + 1);
-		if (*p == 0x0f && (p[1] & 0xf0) == 0x80)
-			mark_rel32(f, p + 2);
-	}
 }
 
 static bool in_text(const struct find *f, const uint8_t *p)
@@ -295,14 +300,10 @@ static struct range range_of(const struct find *f, const uint8_t *p)
 
 	if (start < r.lo)
 		return r;
-	if ((size_t)(p - start) < length) {
-		r.is_function = true;
-		r.lo = start;
-		if (length < (size_t)(r.hi - start))
-			r.hi = start + length;
-	} else {
-		r.lo = start + length;
-	}
+	r.lo = start;
+	r.is_function = (size_t)(p - start) < length;
+	if (r.is_function && length < (size_t)(r.hi - start))
+		r.hi = start + length;
 	return r;
 }
 
@@ -313,34 +314,58 @@ static bool decode(const struct find *f, const uint8_t *p, const uint8_t *hi, Zy
 	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&f->decoder, NULL, p, (size_t)(hi - p), ret));
 }
 
-static bool is_movable(const ZydisDecodedInstruction *in)
+static enum gr_insn_kind kind_of_branch(const uint8_t *p, unsigned len)
 {
-	if (in->attributes & ZYDIS_ATTRIB_IS_RELATIVE)
-		return false;
+	if ((len == 2 && (p[0] & 0xf0) == 0x70) || (len == 6 && p[0] == 0x0f && (p[1] & 0xf0) == 0x80))
+		return GR_INSN_JCC;
+	if ((len == 2 && p[0] == 0xeb) || (len == 5 && p[0] == 0xe9))
+		return GR_INSN_JMP;
+	return GR_INSN_STAYS;
+}
+
+static enum gr_insn_kind kind_of(const uint8_t *p, const ZydisDecodedInstruction *in)
+{
+	if (in->raw.imm[0].is_relative)
+		return kind_of_branch(p, in->length);
 	switch (in->mnemonic) {
-	case ZYDIS_MNEMONIC_CALL: case ZYDIS_MNEMONIC_JMP: case ZYDIS_MNEMONIC_RET:
+	case ZYDIS_MNEMONIC_CALL: case ZYDIS_MNEMONIC_JMP:
 	case ZYDIS_MNEMONIC_IRET: case ZYDIS_MNEMONIC_IRETD: case ZYDIS_MNEMONIC_IRETQ:
 	case ZYDIS_MNEMONIC_SYSCALL: case ZYDIS_MNEMONIC_SYSENTER: case ZYDIS_MNEMONIC_SYSRET: case ZYDIS_MNEMONIC_SYSEXIT:
 	case ZYDIS_MNEMONIC_INT: case ZYDIS_MNEMONIC_INT1: case ZYDIS_MNEMONIC_INT3:
 	case ZYDIS_MNEMONIC_HLT: case ZYDIS_MNEMONIC_UD0: case ZYDIS_MNEMONIC_UD1: case ZYDIS_MNEMONIC_UD2:
 	case ZYDIS_MNEMONIC_XBEGIN: case ZYDIS_MNEMONIC_XABORT: case ZYDIS_MNEMONIC_ENDBR64: case ZYDIS_MNEMONIC_ENDBR32:
-		return false;
+		return GR_INSN_STAYS;
+	case ZYDIS_MNEMONIC_RET:
+		return GR_INSN_RET;
+	case ZYDIS_MNEMONIC_NOP:
+		return GR_INSN_NOP;
 	default:
-		return true;
+		return (in->attributes & ZYDIS_ATTRIB_IS_RELATIVE) ? GR_INSN_RIP : GR_INSN_PLAIN;
 	}
 }
 
-/* mov $15, %eax or mov $15, %rax before it: the kernel's own contract with libc, which unwinders know by these bytes */
-static bool is_signal_return(const struct gr_site *s)
+static struct gr_insn insn(const uint8_t *p, const ZydisDecodedInstruction *in)
 {
-	return (s->prev[0].len == 5 && memcmp(s->at - 5, "\xb8\x0f\0\0\0", 5) == 0) ||
-	       (s->prev[0].len == 7 && memcmp(s->at - 7, "\x48\xc7\xc0\x0f\0\0\0", 7) == 0);
+	return (struct gr_insn){ in->length, (uint8_t)kind_of(p, in), in->raw.disp.offset };
+}
+
+/* mov $15, %eax or mov $15, %rax before it: the kernel's own contract with libc, which unwinders know by these bytes.  Told by the bytes
+ * alone, since the FDE of one may begin a byte too early, so that decoding from there goes wrong. */
+static bool is_signal_return(const struct gr_text *t, const struct gr_site *s)
+{
+	return (s->at - t->lo >= 5 && memcmp(s->at - 5, "\xb8\x0f\0\0\0", 5) == 0) ||
+	       (s->at - t->lo >= 7 && memcmp(s->at - 7, "\x48\xc7\xc0\x0f\0\0\0", 7) == 0);
+}
+
+static bool falls_through(struct gr_insn in)
+{
+	return in.kind == GR_INSN_PLAIN || in.kind == GR_INSN_NOP || in.kind == GR_INSN_RIP || in.kind == GR_INSN_JCC;
 }
 
 static void set_real(struct gr_site *s, const struct gr_insn *behind)
 {
 	memcpy(s->prev, behind, sizeof(s->prev));
-	s->state = is_signal_return(s) ? GR_SITE_KEPT : GR_SITE_REAL;
+	s->state = GR_SITE_REAL;
 }
 
 static void add_next(struct gr_site *s, struct gr_insn in)
@@ -358,15 +383,24 @@ static void shift_in(struct gr_insn *behind, struct gr_insn in)
 	behind[0] = in;
 }
 
+/* Where it is not known which bytes begin instructions, any may begin a short branch. */
+static void mark_short_branches(struct find *f, const uint8_t *lo, const uint8_t *hi)
+{
+	for (const uint8_t *p = lo; hi - p >= 2; p++)
+		if ((*p & 0xf0) == 0x70 || *p == 0xeb || (*p & 0xfc) == 0xe0)
+			mark(f, p + 2 + (int8_t)p[1]);
+}
+
 /* Decode the function @r, which holds the sites from @i on; returns the first that lies beyond it. */
 static size_t look_at_function(struct find *f, struct range r, size_t i)
 {
 	struct gr_insn behind[GR_SITE_MOVES] = { 0 };	/* the last ones, nearest first */
 	struct gr_site *last = NULL;
+	const uint8_t *p = r.lo;
 	ZydisDecodedInstruction in;
 
-	for (const uint8_t *p = r.lo; p < r.hi && decode(f, p, r.hi, &in); p += in.length) {
-		struct gr_insn ours = { in.length, is_movable(&in) };
+	for (; p < r.hi && decode(f, p, r.hi, &in); p += in.length) {
+		struct gr_insn ours = insn(p, &in);
 
 		mark_from(f, p, &in);
 		if (last)
@@ -379,8 +413,9 @@ static size_t look_at_function(struct find *f, struct range r, size_t i)
 		}
 		shift_in(behind, ours);
 	}
-	for (; i < f->n && f->sites[i].at < r.hi; i++)		/* beyond bytes that are no instruction */
-		f->sites[i].state = GR_SITE_FAILED;
+	mark_short_branches(f, p, r.hi);
+	for (; i < f->n && f->sites[i].at < r.hi; i++)
+		f->sites[i].state = f->sites[i].at < p ? GR_SITE_NONE : GR_SITE_FAILED;
 	return i;
 }
 
@@ -397,42 +432,45 @@ static bool loads_number(const uint8_t *p, unsigned len)
 	return nr < 1024;
 }
 
-/* Without a decoded function any byte may begin a short branch. */
-static void mark_short_branches(struct find *f, const uint8_t *at)
+/* All that can jump to @at and is near enough for a short branch, in whichever functions or gaps */
+static void mark_around(struct find *f, const uint8_t *at)
 {
-	const uint8_t *lo = at - f->text->lo < 192 ? f->text->lo : at - 192;
-	const uint8_t *hi = f->text->hi - at < 192 ? f->text->hi : at + 192;
+	const uint8_t *hi = f->text->hi - at < SHORT_REACH ? f->text->hi : at + SHORT_REACH;
+	ZydisDecodedInstruction in;
+	struct range r;
 
-	for (const uint8_t *p = lo; hi - p >= 2; p++)
-		if ((*p & 0xf0) == 0x70 || *p == 0xeb || (*p & 0xfc) == 0xe0)
-			mark(f, p + 2 + (int8_t)p[1]);
+	for (const uint8_t *p = at - f->text->lo < SHORT_REACH ? f->text->lo : at - SHORT_REACH; p < hi; p = r.hi) {
+		r = range_of(f, p);
+		if (r.is_function)
+			for (p = r.lo; p < r.hi && decode(f, p, r.hi, &in); p += in.length)
+				mark_from(f, p, &in);
+		mark_short_branches(f, p, r.hi < hi ? r.hi : hi);
+	}
 }
 
 /*
- * Text without an FDE: assembly whose author left it out, or constants kept among the code.  Decode from the end of the function
- * before; believe in a site only when an instruction shortly before it, with no branch in between, loads a plausible call number: data
- * that happens to spell both is out of the question.  A site without it fails.
+ * Text without an FDE: assembly whose author left it out or ended it at the call (clone in libc), or constants kept among the code.
+ * Decode from the function before; believe in a site only when an instruction shortly before it, and nothing in between that leads
+ * elsewhere, loads a plausible call number: data that happens to spell both is out of the question.  A site without it fails.
  */
 static void look_at_gap(struct find *f, struct range r, struct gr_site *s)
 {
 	struct gr_insn behind[GR_SITE_MOVES] = { 0 };
 	unsigned since_number = GAP_EVIDENCE;
 	ZydisDecodedInstruction in;
-	const uint8_t *p = s->at - r.lo > GAP_BEFORE ? s->at - GAP_BEFORE : r.lo;
+	const uint8_t *p = r.lo == f->text->lo && s->at - r.lo > GAP_BEFORE ? s->at - GAP_BEFORE : r.lo;
 
-	for (; p < s->at; p += in.length) {
-		struct gr_insn ours = { 1, false };
+	for (; p < s->at; p += behind[0].len) {
+		struct gr_insn ours = { .len = 1 };
 
-		if (decode(f, p, r.hi, &in))
-			ours = (struct gr_insn){ in.length, is_movable(&in) };
-		else
-			in.length = 1;
-		if (loads_number(p, in.length))
+		if (decode(f, p, r.hi, &in)) {
+			ours = insn(p, &in);
+			mark_from(f, p, &in);
+		}
+		if (loads_number(p, ours.len))
 			since_number = 0;
-		else if (!ours.movable && !(in.attributes & ZYDIS_ATTRIB_IS_RELATIVE && !in.raw.imm[0].is_relative))
-			since_number = GAP_EVIDENCE;
 		else
-			since_number++;
+			since_number = falls_through(ours) ? since_number + 1 : GAP_EVIDENCE;
 		shift_in(behind, ours);
 	}
 	if (p != s->at) {
@@ -444,54 +482,80 @@ static void look_at_gap(struct find *f, struct range r, struct gr_site *s)
 		return;
 	}
 	set_real(s, behind);
-	mark_short_branches(f, s->at);
+	mark_around(f, s->at);
 	p = s->at + GR_SITE_SYSCALL;
 	for (unsigned i = 0; i < GR_SITE_MOVES && p < r.hi && decode(f, p, r.hi, &in); i++, p += in.length)
-		s->next[i] = (struct gr_insn){ in.length, is_movable(&in) };
+		s->next[i] = insn(p, &in);
 }
 
 /* --- judging ------------------------------------------------------------------------------------------------------------- */
 
-/* Nothing jumps between the first byte and the end of what would be overwritten. */
-static bool is_entered(const struct gr_site *s, unsigned before, unsigned after)
+/* Does something jump behind the first byte of what would be overwritten? */
+static bool is_entered(const struct gr_site *s)
 {
-	unsigned from = GR_SITE_WINDOW - before + 1, to = GR_SITE_WINDOW + GR_SITE_SYSCALL + after;
+	unsigned from = GR_SITE_WINDOW - s->before + 1, to = GR_SITE_WINDOW + GR_SITE_SYSCALL + s->after;
 
 	return (s->targets >> from) & ((1ull << (to - from)) - 1);
 }
 
-/* With @before bytes moved from in front, how many from behind?  False: none will do. */
-static bool fit_after(struct gr_site *s, unsigned before, bool keep_after)
-{
-	unsigned after = 0;
+/* How much is to be asked of the instructions that are moved */
+struct terms {
+	bool same_bytes;	/* only those that need no change */
+	bool keep_after;	/* none from behind the site */
+	const uint8_t *free_from;	/* where the patch of the site before ends */
+};
 
-	for (unsigned i = 0; before + GR_SITE_SYSCALL + after < GR_SITE_JUMP; i++) {
-		if (keep_after || i == GR_SITE_MOVES || s->next[i].len == 0 || !s->next[i].movable)
+static bool may_move(struct gr_insn in, const struct terms *terms)
+{
+	if (terms->same_bytes)
+		return in.kind == GR_INSN_PLAIN || in.kind == GR_INSN_NOP;
+	return in.kind != GR_INSN_STAYS;
+}
+
+/* With s->before bytes moved from in front, how many from behind?  False: none will do. */
+static bool fit_after(struct gr_site *s, const struct terms *terms)
+{
+	bool ended = false;
+
+	s->after = s->nafter = 0;
+	while (s->before + GR_SITE_SYSCALL + s->after < GR_SITE_JUMP) {
+		struct gr_insn in = s->nafter < GR_SITE_MOVES ? s->next[s->nafter] : (struct gr_insn){ 0 };
+
+		if (terms->keep_after || !may_move(in, terms) || (ended && in.kind != GR_INSN_NOP))
 			return false;
-		after += s->next[i].len;
+		ended |= !falls_through(in);
+		s->after += in.len;
+		s->nafter++;
 	}
-	if (is_entered(s, before, after))
-		return false;
-	s->before = (uint8_t)before;
-	s->after = (uint8_t)after;
-	s->state = GR_SITE_MOVABLE;
+	return !is_entered(s);
+}
+
+/* Choose what to move, the fewest instructions from in front. */
+static bool fit(struct gr_site *s, const struct terms *terms)
+{
+	s->before = s->nbefore = 0;
+	while (!fit_after(s, terms)) {
+		struct gr_insn in = s->nbefore < GR_SITE_MOVES ? s->prev[s->nbefore] : (struct gr_insn){ 0 };
+
+		if (!may_move(in, terms) || !falls_through(in) || s->before + GR_SITE_SYSCALL >= GR_SITE_JUMP ||
+		    s->at - s->before - in.len < terms->free_from)
+			return false;
+		s->before += in.len;
+		s->nbefore++;
+	}
 	return true;
 }
 
-/* Choose what to move, the fewest instructions from in front; @free_from is where the patch of the site before ends. */
 static void choose(struct gr_site *s, const uint8_t *free_from, bool keep_after)
 {
-	unsigned before = 0;
+	struct terms easy = { true, keep_after, free_from }, hard = { false, keep_after, free_from };
 
-	for (unsigned i = 0; !fit_after(s, before, keep_after); i++) {
-		if (i == GR_SITE_MOVES || s->prev[i].len == 0 || !s->prev[i].movable || before >= GR_SITE_JUMP - GR_SITE_SYSCALL)
-			break;
-		before += s->prev[i].len;
-		if (s->at - before < free_from)
-			break;
-	}
-	if (s->state != GR_SITE_MOVABLE)
+	if (fit(s, &easy) || fit(s, &hard)) {
+		s->state = GR_SITE_MOVABLE;
+	} else {
 		s->state = GR_SITE_FAILED;
+		s->before = s->nbefore = s->after = s->nafter = 0;
+	}
 }
 
 /* --- searching ----------------------------------------------------------------------------------------------------------- */
@@ -549,6 +613,8 @@ void gr_sites_find(const struct gr_text *t, struct gr_site *sites, size_t n, uin
 	}
 	mark_near_branches(&f);
 	for (size_t i = 0; i < f.n; i++) {
+		if (is_signal_return(t, &sites[i]))
+			sites[i].state = GR_SITE_KEPT;
 		if (sites[i].state == GR_SITE_REAL)
 			choose(&sites[i], free_from, t->keep_after);
 		if (sites[i].state != GR_SITE_NONE)

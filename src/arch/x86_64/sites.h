@@ -32,9 +32,21 @@ enum gr_site_state {
 	GR_SITE_MOVABLE,	/* before and after are set */
 };
 
+/* What it takes to move an instruction to another address */
+enum gr_insn_kind {
+	GR_INSN_STAYS,		/* calls, traps, endbr64 and what has no longer form (loop, jrcxz) */
+	GR_INSN_PLAIN,		/* the same bytes */
+	GR_INSN_NOP,		/* the same, and it may be overwritten even where nothing comes by */
+	GR_INSN_RIP,		/* the same bytes but for a displacement from rip */
+	GR_INSN_JCC,		/* becomes 0f 8x rel32 */
+	GR_INSN_JMP,		/* becomes e9 rel32 */
+	GR_INSN_RET,		/* the same bytes */
+};
+
 struct gr_insn {
 	uint8_t len;		/* 0: there is none */
-	bool movable;		/* does the same at any address, and falls through */
+	uint8_t kind;		/* enum gr_insn_kind */
+	uint8_t disp;		/* GR_INSN_RIP: where in it the displacement is */
 };
 
 struct gr_site {
@@ -43,6 +55,7 @@ struct gr_site {
 	struct gr_insn prev[GR_SITE_MOVES], next[GR_SITE_MOVES];	/* nearest first */
 	enum gr_site_state state;
 	uint8_t before, after;	/* bytes to move from either side; together with the site at least GR_SITE_JUMP */
+	uint8_t nbefore, nafter;	/* and instructions */
 };
 
 /* How many times 0f 05 occurs in @t: the room gr_sites_find() needs. */
@@ -58,9 +71,14 @@ size_t gr_sites_filter_size(const struct gr_text *t);
 /* Bytes of the object @o at @p .. @p + @len can be read: they lie in one of its readable segments. */
 bool gr_object_reads(const struct dl_phdr_info *o, const void *p, size_t len);
 
-/* patch.c: find and rewrite the sites of @t.  *ret_thunks is what was mapped for it (NULL: nothing), *ret_site one rewritten
- * instruction.  0, or -errno with nothing changed.  Adds to *stats either way. */
-int gr_patch_text(const struct gr_text *t, struct gr_patch_stats *stats, void **ret_thunks, size_t *ret_size,
-		  const uint8_t **ret_site);
+/* What has been done to a text; all 0 when it has no site that can be rewritten */
+struct gr_rewritten {
+	void *thunks;		/* mapped for it */
+	size_t size;		/* of them */
+	const uint8_t *jump;	/* one of the jumps now in it */
+};
+
+/* patch.c: find and rewrite the sites of @t.  0, or -errno with nothing changed.  Adds to *stats either way. */
+int gr_patch_text(const struct gr_text *t, struct gr_patch_stats *stats, struct gr_rewritten *ret);
 
 #endif

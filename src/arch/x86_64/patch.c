@@ -1,0 +1,609 @@
+/*
+ * patch.c - rewrite the `syscall` instructions of the loaded objects into jumps to the gate
+ *
+ * A text is never changed where it lies.  For each: thunks are written to fresh memory near it; then a second private mapping of the
+ * same file is made, changed while it is writable and not executable, made executable and not writable, and moved over the text by
+ * one mremap().  So a kernel that refuses any of it (SELinux's execmod, PR_SET_MDWE, a seccomp filter) refuses it on the copy and
+ * nothing has happened yet; and no moment exists in which libc's code cannot be run by a signal handler, another thread, or us.
+ *
+ * Where the file is gone or is not what was loaded (replaced by an upgrade, changed by a debugger), the pages that differ are copied
+ * from the text, so the result is always the text as it was, plus the jumps.
+ *
+ * What has been done is remembered by address.  An address may come back with another object after dlclose(): the remembered jump is
+ * then no longer there.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE	/* dl_iterate_phdr, mremap */
+#endif
+#include "arch.h"
+#include "sites.h"
+#include "../../raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#define REACH		0x7ff00000l	/* of a rel32, with room to spare */
+#define LOWEST		0x10000l	/* vm.mmap_min_addr as everyone has it */
+#define THUNK_ALIGN	16
+
+/* Code of the thunk around the moved instructions: see arch.h */
+#define LEA_DOWN	"\x48\x8d\x64\x24\x80"			/* lea -128(%rsp), %rsp */
+#define LEA_SITE	"\x48\x8d\x0d"				/* lea rel32(%rip), %rcx */
+#define CALL_GATE	"\xff\x15"				/* call *rel32(%rip) */
+#define LEA_UP		"\x48\x8d\xa4\x24\x80\0\0\0"		/* lea 128(%rsp), %rsp */
+#define RAW_WAY		"\xeb\x02\x0f\x05"			/* jmp over the next; syscall: GR_THUNK_RAW after the call */
+#define JMP		"\xe9"
+#define INT3		0xcc
+#define THUNK_FIXED	(5 + 3 + 4 + 2 + 4 + 8 + 4 + 1 + 4)
+
+static uintptr_t page_down(uintptr_t a)
+{
+	return a & ~(uintptr_t)(GR_PAGE - 1);
+}
+
+static uintptr_t page_up(uintptr_t a)
+{
+	return page_down(a + GR_PAGE - 1);
+}
+
+/* --- memory near a text -------------------------------------------------------------------------------------------------- */
+
+/* Reads /proc/self/maps a buffer at a time; only the addresses */
+struct maps {
+	int fd;
+	size_t pos, len;
+	char buf[4096];
+};
+
+static int next_char(struct maps *m)
+{
+	if (m->pos == m->len) {
+		long n = raw(SYS_read, m->fd, m->buf, sizeof(m->buf));
+
+		if (n <= 0)
+			return -1;
+		m->pos = 0;
+		m->len = (size_t)n;
+	}
+	return (unsigned char)m->buf[m->pos++];
+}
+
+static uintptr_t next_hex(struct maps *m)
+{
+	uintptr_t v = 0;
+
+	for (int c; (c = next_char(m)) >= 0;) {
+		if (c >= '0' && c <= '9')
+			v = v << 4 | (uintptr_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			v = v << 4 | (uintptr_t)(c - 'a' + 10);
+		else
+			break;
+	}
+	return v;
+}
+
+static bool next_mapping(struct maps *m, uintptr_t *ret_lo, uintptr_t *ret_hi)
+{
+	int c;
+
+	*ret_lo = next_hex(m);
+	*ret_hi = next_hex(m);
+	while ((c = next_char(m)) >= 0 && c != '\n')
+		;
+	return *ret_hi != 0;
+}
+
+static void *map_at(uintptr_t at, size_t size, int how)
+{
+	long r = raw(SYS_mmap, at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | how, -1, 0);
+
+	if (raw_failed(r))
+		return NULL;
+	return (void *)r;
+}
+
+/* The object a text is part of: thunks must reach its data too. */
+struct span {
+	uintptr_t lo, hi;
+};
+
+static struct span span_of(const struct dl_phdr_info *o)
+{
+	struct span s = { UINTPTR_MAX, 0 };
+
+	for (unsigned i = 0; i < o->dlpi_phnum; i++) {
+		uintptr_t lo = o->dlpi_addr + o->dlpi_phdr[i].p_vaddr, hi = lo + o->dlpi_phdr[i].p_memsz;
+
+		if (o->dlpi_phdr[i].p_type != PT_LOAD)
+			continue;
+		s.lo = lo < s.lo ? lo : s.lo;
+		s.hi = hi > s.hi ? hi : s.hi;
+	}
+	return s;
+}
+
+static bool in_reach(struct span s, uintptr_t at, size_t size)
+{
+	return (intptr_t)(at + size - s.lo) < REACH && (intptr_t)(s.hi - at) < REACH;
+}
+
+/*
+ * A gap within reach: the nearest below the object, else in the middle of one above.  Not at the foot of one above: the heap grows into
+ * that one.
+ */
+static void *map_near(struct span s, size_t size)
+{
+	uintptr_t lowest = (intptr_t)s.hi < REACH + LOWEST ? LOWEST : page_up(s.hi - REACH);
+	uintptr_t highest = page_down(s.lo + REACH);
+	uintptr_t below = 0, above = 0, foot = LOWEST, lo, hi;
+	struct maps m = { .fd = (int)raw(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0) };
+	void *p = NULL;
+
+	while (m.fd >= 0 && !above && next_mapping(&m, &lo, &hi)) {
+		uintptr_t from = foot > lowest ? foot : lowest, to = lo < highest ? lo : highest;
+
+		foot = hi;
+		if (from >= to || to - from < size)
+			continue;
+		if (to <= s.lo)
+			below = to - size;
+		else
+			above = page_down(from + (to - from - size) / 2);
+	}
+	if (m.fd >= 0)
+		raw(SYS_close, m.fd);
+	if (below)
+		p = map_at(below, size, MAP_FIXED_NOREPLACE);
+	if (!p && above)
+		p = map_at(above, size, MAP_FIXED_NOREPLACE);
+	if (!p)
+		p = map_at(page_down(s.lo - size), size, 0);	/* no /proc: the kernel may know a place near */
+	if (p && !in_reach(s, (uintptr_t)p, size)) {
+		raw(SYS_munmap, p, size);
+		p = NULL;
+	}
+	return p;
+}
+
+/* --- thunks -------------------------------------------------------------------------------------------------------------- */
+
+/* Code being written, one instruction after another */
+static uint8_t *put(uint8_t *to, const void *code, size_t n)
+{
+	memcpy(to, code, n);
+	return to + n;
+}
+
+/* The last four bytes of an instruction, naming @target relative to its end */
+static uint8_t *put_rel32(uint8_t *to, const void *target)
+{
+	int32_t rel = (int32_t)((intptr_t)target - (intptr_t)(to + 4));
+
+	return put(to, &rel, 4);
+}
+
+static size_t moved_size(struct gr_insn in)
+{
+	return in.kind == GR_INSN_JCC ? 6 : in.kind == GR_INSN_JMP ? 5 : in.len;
+}
+
+static size_t thunk_size(const struct gr_site *s)
+{
+	size_t size = THUNK_FIXED;
+
+	for (unsigned i = 0; i < s->nbefore; i++)
+		size += moved_size(s->prev[i]);
+	for (unsigned i = 0; i < s->nafter; i++)
+		size += moved_size(s->next[i]);
+	return (size + THUNK_ALIGN - 1) & ~(size_t)(THUNK_ALIGN - 1);
+}
+
+/* Where the branch @in at @from leads: its last bytes are a rel8 or a rel32. */
+static const uint8_t *branch_target(const uint8_t *from, struct gr_insn in)
+{
+	int32_t rel;
+
+	if (in.len == 2)
+		return from + 2 + (int8_t)from[1];
+	memcpy(&rel, from + in.len - 4, 4);
+	return from + in.len + rel;
+}
+
+/* The instruction @in, now at @from, so that it does the same at @to */
+static uint8_t *put_moved(uint8_t *to, const uint8_t *from, struct gr_insn in)
+{
+	uint8_t jcc[2] = { 0x0f, 0x80 | ((in.len == 2 ? from[0] : from[1]) & 0x0f) };
+	int32_t disp;
+
+	switch (in.kind) {
+	case GR_INSN_JCC:
+		return put_rel32(put(to, jcc, 2), branch_target(from, in));
+	case GR_INSN_JMP:
+		return put_rel32(put(to, JMP, 1), branch_target(from, in));
+	case GR_INSN_RIP:
+		memcpy(&disp, from + in.disp, 4);
+		disp += (int32_t)(from - to);
+		put(to, from, in.len);
+		memcpy(to + in.disp, &disp, 4);
+		return to + in.len;
+	default:
+		return put(to, from, in.len);
+	}
+}
+
+static void write_thunk(uint8_t *to, const struct gr_site *s, const void *gate)
+{
+	const uint8_t *after = s->at + GR_SITE_SYSCALL, *from = s->at - s->before;
+
+	for (unsigned i = s->nbefore; i-- > 0; from += s->prev[i].len)
+		to = put_moved(to, from, s->prev[i]);
+	to = put(to, LEA_DOWN, 5);
+	to = put_rel32(put(to, LEA_SITE, 3), after);
+	to = put_rel32(put(to, CALL_GATE, 2), gate);
+	to = put(to, LEA_UP, 8);
+	to = put(to, RAW_WAY, 4);
+	from = after;
+	for (unsigned i = 0; i < s->nafter; from += s->next[i++].len)
+		to = put_moved(to, from, s->next[i]);
+	put_rel32(put(to, JMP, 1), from);
+}
+
+/* Thunks for all movable sites, the pointer to the gate first; NULL when there is no memory near */
+static uint8_t *write_thunks(const struct gr_text *t, const struct gr_site *sites, size_t n, size_t *ret_size)
+{
+	static const char *const gate = gr_gate;
+	size_t size = THUNK_ALIGN;
+	uint8_t *thunks, *to;
+
+	for (size_t i = 0; i < n; i++)
+		if (sites[i].state == GR_SITE_MOVABLE)
+			size += thunk_size(&sites[i]);
+	size = page_up(size);
+	thunks = map_near(span_of(t->object), size);
+	if (!thunks)
+		return NULL;
+	memset(thunks, INT3, size);
+	memcpy(thunks, &gate, sizeof(gate));
+	to = thunks + THUNK_ALIGN;
+	for (size_t i = 0; i < n; i++)
+		if (sites[i].state == GR_SITE_MOVABLE) {
+			write_thunk(to, &sites[i], thunks);
+			to += thunk_size(&sites[i]);
+		}
+	*ret_size = size;
+	return thunks;
+}
+
+/* --- the text ------------------------------------------------------------------------------------------------------------ */
+
+/* The pages of a text from its first site to its last, and the copy that will replace them */
+struct swap {
+	uintptr_t lo;
+	size_t size;
+	uint8_t *copy;
+};
+
+/* The file that @o was loaded from, if what has that name is long enough to be it; else -1 */
+static int open_object(const struct dl_phdr_info *o, uint64_t needed)
+{
+	const char *name = o->dlpi_name[0] ? o->dlpi_name : "/proc/self/exe";
+	int fd = (int)raw(SYS_openat, AT_FDCWD, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (raw(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size >= needed)
+		return fd;
+	raw(SYS_close, fd);
+	return -1;
+}
+
+/* Where in its file the page @page of @o is */
+static uint64_t file_offset(const struct dl_phdr_info *o, uintptr_t page)
+{
+	for (unsigned i = 0; i < o->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &o->dlpi_phdr[i];
+		uintptr_t lo = page_down(o->dlpi_addr + ph->p_vaddr);
+
+		if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X) && page >= lo && page < o->dlpi_addr + ph->p_vaddr + ph->p_memsz)
+			return page_down(ph->p_offset) + (page - lo);
+	}
+	return 0;
+}
+
+static bool same_page(const uint64_t *a, const uint64_t *b)
+{
+	uint64_t differ = 0;
+
+	for (unsigned i = 0; i < GR_PAGE / sizeof(*a); i++)
+		differ |= a[i] ^ b[i];
+	return differ == 0;
+}
+
+/* A writable copy of the pages in s->lo .. s->lo + s->size; of its file where possible, so that only the changed pages take memory and
+ * debuggers and profilers still know what it is */
+static int copy_text(const struct gr_text *t, struct swap *s)
+{
+	uint64_t off = file_offset(t->object, s->lo);
+	int fd = open_object(t->object, off + s->size - (GR_PAGE - 1));
+	int how = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_PRIVATE;
+	long r = raw(SYS_mmap, 0, s->size, PROT_READ | PROT_WRITE, how, fd, fd < 0 ? 0 : off);
+
+	if (fd >= 0)
+		raw(SYS_close, fd);
+	if (raw_failed(r))
+		return (int)r;
+	s->copy = (uint8_t *)r;
+	for (size_t i = 0; i < s->size; i += GR_PAGE) {
+		const void *text = (const void *)(s->lo + i);
+
+		if (!same_page((const uint64_t *)(s->copy + i), text))
+			memcpy(s->copy + i, text, GR_PAGE);
+	}
+	return 0;
+}
+
+static void write_jumps(const struct swap *s, const struct gr_site *sites, size_t n, const uint8_t *thunk)
+{
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *lo = sites[i].at - sites[i].before;
+		size_t size = sites[i].before + GR_SITE_SYSCALL + sites[i].after;
+		uint8_t *to = s->copy + ((uintptr_t)lo - s->lo);
+		int32_t rel = (int32_t)(thunk - (lo + GR_SITE_JUMP));
+
+		if (sites[i].state != GR_SITE_MOVABLE)
+			continue;
+		to = put(put(to, JMP, 1), &rel, 4);
+		memset(to, INT3, size - GR_SITE_JUMP);
+		thunk += thunk_size(&sites[i]);
+	}
+}
+
+/* Replace the text by one with jumps; 0, or -errno and the text is as it was. */
+static int swap_text(const struct gr_text *t, const struct gr_site *sites, size_t n, const uint8_t *thunks)
+{
+	struct swap s = { 0 };
+	uintptr_t hi = 0;
+	long r;
+
+	for (size_t i = 0; i < n; i++)
+		if (sites[i].state == GR_SITE_MOVABLE) {
+			if (!s.lo)
+				s.lo = page_down((uintptr_t)(sites[i].at - sites[i].before));
+			hi = page_up((uintptr_t)(sites[i].at + GR_SITE_SYSCALL + sites[i].after));
+		}
+	s.size = hi - s.lo;
+	r = copy_text(t, &s);
+	if (r < 0)
+		return (int)r;
+	write_jumps(&s, sites, n, thunks + THUNK_ALIGN);
+	r = raw(SYS_mprotect, s.copy, s.size, PROT_READ | PROT_EXEC);
+	if (r == 0)
+		r = raw(SYS_mremap, s.copy, s.size, s.size, MREMAP_MAYMOVE | MREMAP_FIXED, s.lo);
+	if (raw_failed(r)) {
+		raw(SYS_munmap, s.copy, s.size);
+		return (int)r;
+	}
+	return 0;
+}
+
+static void count(const struct gr_site *sites, size_t n, bool done, struct gr_patch_stats *stats)
+{
+	unsigned of[GR_SITE_MOVABLE + 1] = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		of[sites[i].state]++;
+	stats->sites += of[GR_SITE_KEPT] + of[GR_SITE_FAILED] + of[GR_SITE_MOVABLE];
+	stats->objects += of[GR_SITE_KEPT] + of[GR_SITE_FAILED] + of[GR_SITE_MOVABLE] > 0;
+	stats->kept += of[GR_SITE_KEPT];
+	stats->patched += done ? of[GR_SITE_MOVABLE] : 0;
+	stats->failed += of[GR_SITE_FAILED] + (done ? 0 : of[GR_SITE_MOVABLE]);
+}
+
+/* Write @sites' thunks and jumps */
+static int rewrite(const struct gr_text *t, const struct gr_site *sites, size_t n, struct gr_rewritten *ret)
+{
+	size_t i = 0;
+	int r;
+
+	while (i < n && sites[i].state != GR_SITE_MOVABLE)
+		i++;
+	if (i == n)
+		return 0;
+	ret->thunks = write_thunks(t, sites, n, &ret->size);
+	if (!ret->thunks)
+		return -ENOMEM;
+	r = (int)raw(SYS_mprotect, ret->thunks, ret->size, PROT_READ | PROT_EXEC);
+	if (r == 0)
+		r = swap_text(t, sites, n, ret->thunks);
+	if (r < 0) {
+		raw(SYS_munmap, ret->thunks, ret->size);
+		*ret = (struct gr_rewritten){ 0 };
+		return r;
+	}
+	ret->jump = sites[i].at - sites[i].before;
+	return 0;
+}
+
+int gr_patch_text(const struct gr_text *t, struct gr_patch_stats *stats, struct gr_rewritten *ret)
+{
+	size_t n = gr_sites_count(t), size = n * sizeof(struct gr_site) + gr_sites_filter_size(t);
+	struct gr_site *sites;
+	int r;
+
+	*ret = (struct gr_rewritten){ 0 };
+	if (n == 0)
+		return 0;
+	sites = map_at(0, size, 0);
+	if (!sites)
+		return -ENOMEM;
+	gr_sites_find(t, sites, n, (uint8_t *)(sites + n));
+	r = rewrite(t, sites, n, ret);
+	count(sites, n, r == 0, stats);
+	raw(SYS_munmap, sites, size);
+	return r;
+}
+
+/* --- the loaded objects -------------------------------------------------------------------------------------------------- */
+
+/* A text that has been looked at */
+struct known {
+	uintptr_t lo, hi;
+	struct gr_rewritten done;
+	bool seen;		/* in this pass */
+};
+
+/* Belongs to the process, not to a carrier: so does the text. */
+static struct {
+	struct known *texts;	/* mapped, doubled when full */
+	size_t n, room;
+	unsigned long long adds, subs;	/* the dynamic linker's counts of objects come and gone, when we last looked */
+} memory;
+
+struct pass {
+	struct gr_patch_stats *stats;
+	unsigned long long adds, subs;
+	bool first, crowded;	/* the first time; there are other kernel threads */
+	int err;		/* the first refusal */
+};
+
+static bool reserve(void)
+{
+	size_t room = memory.room ? 2 * memory.room : GR_PAGE / sizeof(struct known);
+	struct known *bigger;
+
+	if (memory.n < memory.room)
+		return true;
+	bigger = map_at(0, room * sizeof(struct known), 0);
+	if (!bigger)
+		return false;
+	if (memory.texts) {
+		memcpy(bigger, memory.texts, memory.n * sizeof(struct known));
+		raw(SYS_munmap, memory.texts, memory.room * sizeof(struct known));
+	}
+	memory.texts = bigger;
+	memory.room = room;
+	return true;
+}
+
+static void forget(size_t i)
+{
+	if (memory.texts[i].done.thunks)
+		raw(SYS_munmap, memory.texts[i].done.thunks, memory.texts[i].done.size);
+	memory.texts[i] = memory.texts[--memory.n];
+}
+
+/* Still the text we know?  With a jump in it, the jump tells; without, nothing may have been unloaded since. */
+static bool is_known(const struct gr_text *t, const struct pass *pass)
+{
+	for (size_t i = 0; i < memory.n; i++) {
+		struct known *k = &memory.texts[i];
+		const uint8_t *jump = k->done.jump;
+		int32_t rel;
+
+		if (k->lo != (uintptr_t)t->lo)
+			continue;
+		k->seen = k->hi == (uintptr_t)t->hi;
+		if (k->seen && jump) {
+			memcpy(&rel, jump + 1, 4);
+			k->seen = *jump == 0xe9 &&
+				  (uintptr_t)(jump + GR_SITE_JUMP + rel - (uint8_t *)k->done.thunks) < k->done.size;
+		} else if (k->seen) {
+			k->seen = pass->subs == memory.subs;
+		}
+		if (k->seen)
+			return true;
+		forget(i);
+		return false;
+	}
+	return false;
+}
+
+static bool covers(const struct dl_phdr_info *o, uintptr_t a)
+{
+	for (unsigned i = 0; i < o->dlpi_phnum; i++)
+		if (o->dlpi_phdr[i].p_type == PT_LOAD && a - (o->dlpi_addr + o->dlpi_phdr[i].p_vaddr) < o->dlpi_phdr[i].p_memsz)
+			return true;
+	return false;
+}
+
+static bool is_left_alone(const struct dl_phdr_info *o)
+{
+	static const char shim[] = "libgrove-shim";
+	const char *slash = strrchr(o->dlpi_name, '/'), *name = slash ? slash + 1 : o->dlpi_name;
+	uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
+
+	return (vdso && covers(o, vdso)) || covers(o, (uintptr_t)gr_patch_loaded) || strncmp(name, shim, sizeof(shim) - 1) == 0;
+}
+
+static void visit_text(struct pass *pass, const struct gr_text *t)
+{
+	struct known k = { .lo = (uintptr_t)t->lo, .hi = (uintptr_t)t->hi, .seen = true };
+	int r;
+
+	if (is_known(t, pass))
+		return;
+	r = reserve() ? gr_patch_text(t, pass->stats, &k.done) : -ENOMEM;
+	if (r < 0 && !pass->err)
+		pass->err = r;
+	if (memory.n < memory.room)
+		memory.texts[memory.n++] = k;
+}
+
+static int visit(struct dl_phdr_info *o, size_t size, void *arg)
+{
+	struct pass *pass = arg;
+
+	(void)size;
+	pass->adds = o->dlpi_adds;
+	pass->subs = o->dlpi_subs;
+	if (!pass->first && pass->adds == memory.adds)
+		return 1;
+	if (is_left_alone(o))
+		return 0;
+	for (unsigned i = 0; i < o->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &o->dlpi_phdr[i];
+		const uint8_t *lo = (const uint8_t *)(o->dlpi_addr + ph->p_vaddr);
+		struct gr_text t = { lo, lo + ph->p_filesz, o, pass->first && pass->crowded };
+
+		/* Text that writes itself stays as it is: it would have to be writable and executable. */
+		if (ph->p_type == PT_LOAD && (ph->p_flags & (PF_R | PF_W | PF_X)) == (PF_R | PF_X))
+			visit_text(pass, &t);
+	}
+	return 0;
+}
+
+/* Kernel threads that may be waiting in a call made before the gate was there */
+static bool has_other_threads(void)
+{
+	struct stat st;
+
+	return raw(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0) == 0 && st.st_nlink > 3;
+}
+
+int gr_patch_loaded(struct gr_patch_stats *stats)
+{
+	struct pass pass = { .stats = stats, .first = memory.room == 0, .crowded = has_other_threads() };
+	unsigned patched = stats->patched;
+
+	for (size_t i = 0; i < memory.n; i++)
+		memory.texts[i].seen = false;
+	if (dl_iterate_phdr(visit, &pass) != 0)
+		return 0;
+	for (size_t i = memory.n; i-- > 0;)
+		if (!memory.texts[i].seen)
+			forget(i);
+	memory.adds = pass.adds;
+	memory.subs = pass.subs;
+	return stats->patched == patched ? pass.err : 0;
+}
