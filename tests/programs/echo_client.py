@@ -2,6 +2,7 @@
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -35,6 +36,9 @@ class Echo:
             if not line.startswith("port "):
                 fail(f"the server did not start: {line!r}")
             self.port = int(line.split()[1])
+            self.pid = self.process.pid
+            if before:                  # strace leaves its child running when it ends
+                self.pid = int(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()[0])
             self.sockets = [socket.create_connection(("127.0.0.1", self.port), timeout=30) for _ in range(connections)]
         except BaseException:
             self.process.kill()
@@ -47,9 +51,9 @@ class Echo:
         return self
 
     def __exit__(self, *_):
-        timer = threading.Timer(5, self.process.kill)
+        timer = threading.Timer(5, os.kill, (self.pid, signal.SIGKILL))
         timer.start()
-        self.process.terminate()
+        os.kill(self.pid, signal.SIGTERM)
         self.process.wait()
         timer.cancel()
 
@@ -72,11 +76,11 @@ class Echo:
         return b"%08d %08d " % (i, self.rounds) + bytes((i * 7 + self.rounds * 13 + k) % 256 for k in range(46))
 
     def status(self, name):
-        return int(re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text(), re.M)[1])
+        return int(re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text(), re.M)[1])
 
     def switches(self):
         """How often any of its kernel threads was switched away from."""
         total = 0
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
             total += sum(map(int, re.findall(r"ctxt_switches:\s+(\d+)", (task / "status").read_text())))
         return total
