@@ -1,30 +1,25 @@
 /*
- * dns.h - name look-ups on the hub, by c-ares; the only file that includes ares.h is dns.c
+ * dns.h - name look-ups: libc's own, with its DNS client replaced by c-ares on the hub
  *
- * Used when nsswitch.conf's hosts: line names nothing but files and dns; otherwise the doors call libc's own resolver, which the
- * gate makes cooperative.
+ * getaddrinfo() and its family stay libc's: numeric addresses, services, /etc/hosts, AI_* flags, the order of addresses and the
+ * EAI_ codes are its own code.  libc asks name service modules as nsswitch.conf says; we put a module of ours (libnss_grove.so.2,
+ * shim/nss.c) in the place of `dns`.  It has libc's search rules and verdicts (dns_search.c, dns_nss.c), and leaves it to c-ares (dns.c)
+ * to carry questions and answers, while the greenlet that asks is parked (dns_wait.c).  What the module does not know, odd resolver
+ * options for one, it hands to libc's dns module, which the gate makes cooperative.
  */
 #ifndef GR_DNS_H
 #define GR_DNS_H
 
 #include "base.h"
-#include <netdb.h>
-#include <sys/socket.h>
 
-/* Can c-ares stand in for libc's resolver here?  Reads nsswitch.conf (again when it changed). */
-bool gr_dns_usable(void);
+/* To be called before any of libc's look-up functions: puts our module in, and again when nsswitch.conf has changed.
+ * Parks: no.  Does nothing on foreign kernel threads. */
+GR_EXPORT void gr_dns_ready(void);
 
-/* Results, order and EAI_ codes as getaddrinfo(3) of glibc; *ret_list is to be freed by libc's freeaddrinfo().  Parks: yes. */
-GR_EXPORT int gr_dns_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **ret_list);
-GR_EXPORT int gr_dns_getnameinfo(const struct sockaddr *sa, socklen_t salen, char *host, socklen_t hostlen, char *serv, socklen_t servlen,
-				 int flags);
+/* __nss_configure_lookup(3), with `dns` read as our module for the hosts database. */
+GR_EXPORT int gr_dns_configure_lookup(const char *database, const char *services);
 
-/* gethostbyname2_r / gethostbyaddr_r as glibc has them: 0 or an error number; *ret_h_errno set. */
-GR_EXPORT int gr_dns_gethostbyname2_r(const char *name, int af, struct hostent *ret, char *buf, size_t buflen, struct hostent **result,
-				      int *ret_h_errno);
-GR_EXPORT int gr_dns_gethostbyaddr_r(const void *addr, socklen_t len, int af, struct hostent *ret, char *buf, size_t buflen,
-				     struct hostent **result, int *ret_h_errno);
-
+/* In a forked child: what the parent asked is its own affair, and its sockets are closed already. */
 void gr_dns_fork_child(void);
 
 #endif

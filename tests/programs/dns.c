@@ -11,7 +11,9 @@
  *	wait MS						lets so many milliseconds pass
  *	fork						the rest of the input is done by a child
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -84,7 +86,7 @@ static void do_gai(char **a)
 {
 	struct addrinfo hints = { .ai_family = family_of(a[3]), .ai_socktype = atoi(a[4]), .ai_flags = (int)strtol(a[5], NULL, 0) };
 
-	gai(stdout, *a[1] == '-' ? NULL : a[1], *a[2] == '-' ? NULL : a[2], &hints);
+	gai(stdout, strcmp(a[1], "-") ? a[1] : NULL, strcmp(a[2], "-") ? a[2] : NULL, &hints);
 }
 
 static void do_gni(char **a)
@@ -103,12 +105,12 @@ static void do_gni(char **a)
 	printf("  %s %s %s\n", eai(r), r ? "" : host, r ? "" : serv);
 }
 
-static void print_host(const struct hostent *h, int herr)
+static void print_host(const struct hostent *h, const int *herr)
 {
 	char text[100];
 
 	if (!h) {
-		printf("  h_errno %d\n", herr);
+		printf("  h_errno %d\n", *herr);
 		return;
 	}
 	printf("  %s family %d length %d\n", h->h_name, h->h_addrtype, h->h_length);
@@ -126,7 +128,7 @@ static void do_name_r(char **a)
 	int herr = 4242, r = gethostbyname2_r(a[1], family_of(a[2]), &host, buf, size, &result, &herr);
 
 	printf("  returns %s\n", r ? strerror(r) : "0");
-	print_host(result, herr);
+	print_host(result, &herr);
 	free(buf);
 }
 
@@ -140,7 +142,7 @@ static void do_addr_r(char **a)
 	int herr = 4242, r = gethostbyaddr_r(addr, af == AF_INET ? 4 : 16, af, &host, buf, size, &result, &herr);
 
 	printf("  returns %s\n", r ? strerror(r) : "0");
-	print_host(result, herr);
+	print_host(result, &herr);
 	free(buf);
 }
 
@@ -149,7 +151,7 @@ static void do_addr(char **a)
 	unsigned char addr[16];
 	int af = parse_address(a[1], addr);
 
-	print_host(gethostbyaddr(addr, af == AF_INET ? 4 : 16, af), h_errno);
+	print_host(gethostbyaddr(addr, af == AF_INET ? 4 : 16, af), &h_errno);
 }
 
 struct one {
@@ -216,9 +218,9 @@ static void one_line(char *line)
 	else if (n == 4 && !strcmp(a[0], "gni"))
 		do_gni(a);
 	else if (n == 2 && !strcmp(a[0], "name"))
-		print_host(gethostbyname(a[1]), h_errno);
+		print_host(gethostbyname(a[1]), &h_errno);
 	else if (n == 3 && !strcmp(a[0], "name2"))
-		print_host(gethostbyname2(a[1], family_of(a[2])), h_errno);
+		print_host(gethostbyname2(a[1], family_of(a[2])), &h_errno);
 	else if (n == 4 && !strcmp(a[0], "name_r"))
 		do_name_r(a);
 	else if (n == 2 && !strcmp(a[0], "addr"))

@@ -1,0 +1,103 @@
+/*
+ * dns_wait.c - the greenlet's side of a DNS query: park, let signal handlers run, go away early
+ *
+ * Unlike a green call this is entered from ordinary code, so it sets carrier->inside itself.
+ */
+#include "dns.h"
+#include "dns_query.h"
+#include "mem.h"
+#include "sched.h"
+#include "signal.h"
+#include <errno.h>
+#include <pthread.h>
+
+static struct gr_list queries = { &queries, &queries };
+struct gr_list gr_dns_servers = { &gr_dns_servers, &gr_dns_servers };
+
+void gr_dns_query_free(struct gr_dns_query *q)
+{
+	gr_list_del(&q->link);
+	for (unsigned i = 0; i < q->parts; i++)
+		gr_mem_free(q->reply[i].msg);
+	gr_mem_free(q);
+}
+
+void gr_dns_query_done(struct gr_dns_query *q)
+{
+	if (--q->pending)
+		return;
+	if (q->waiter)
+		gr_wake(q->waiter, 0);
+	else if (!q->owned)
+		gr_dns_query_free(q);
+}
+
+static void abandon(void *arg)
+{
+	struct gr_dns_query *q = arg;
+
+	q->owned = false;
+	q->waiter = NULL;
+	if (!q->pending)
+		gr_dns_query_free(q);
+}
+
+/* Leaves the runtime for the program's handlers, which may do anything: fork, look up other names, or never come back. */
+static void run_handlers(struct gr_carrier *c, struct gr_dns_query *q)
+{
+	bool restart;
+
+	q->waiter = NULL;
+	c->todo &= ~GR_TODO_SIGNAL;
+	gr_signal_collect();
+	gr_signal_deliver(&restart);
+	c->inside = GR_OUTSIDE;
+	pthread_cleanup_push(abandon, q);
+	pthread_testcancel();
+	pthread_cleanup_pop(0);
+	c->inside = GR_INSIDE;
+}
+
+void gr_dns_query_add(struct gr_dns_query *q)
+{
+	gr_list_init(&q->job.link);
+	gr_list_push(&queries, &q->link);
+}
+
+int gr_dns_query_wait(struct gr_dns_query *q)
+{
+	struct gr_carrier *c = gr_carrier();
+	int r = 0;
+
+	c->inside = GR_INSIDE;
+	gr_hub_call(&q->job);
+	while (q->pending && r != -ECANCELED) {
+		q->waiter = c->current;
+		r = gr_park("dns", GR_NEVER, GR_PARK_INTR);
+		if (r == -EINTR)
+			run_handlers(c, q);
+	}
+	q->waiter = NULL;
+	c->inside = GR_OUTSIDE;
+	while (c->todo & GR_TODO_SIGNAL) {
+		c->inside = GR_INSIDE;
+		run_handlers(c, q);
+		c->inside = GR_OUTSIDE;
+	}
+	if (r != -ECANCELED)
+		return 0;
+	abandon(q);
+	return r;
+}
+
+void gr_dns_fork_child(void)
+{
+	gr_list_each_safe(it, &queries) {
+		struct gr_dns_query *q = gr_container(it, struct gr_dns_query, link);
+
+		gr_list_del(&q->link);
+		q->pending = 0;			/* its greenlet, if that forked in a signal handler, finds it lost */
+		q->waiter = NULL;
+	}
+	gr_list_init(&gr_dns_servers);
+}

@@ -1,0 +1,23 @@
+/*
+ * hub_io.h - a library's own descriptor, watched by the hub with a callback; knows libev so that its users need not
+ *
+ * For code that runs in the hub (gr_hub_call) only.  The struct is the user's; a forked child forgets all of them.
+ */
+#ifndef GR_HUB_IO_H
+#define GR_HUB_IO_H
+
+#include "base.h"
+
+struct gr_hub_io {
+	void (*ready)(struct gr_hub_io *, unsigned dirs);	/* in the hub; GR_BIT(GR_READ) | GR_BIT(GR_WRITE); may call gr_hub_io_stop() */
+	int fd;
+	void *watch;			/* the libev watcher, from the first gr_hub_io_watch() to gr_hub_io_stop() */
+};
+
+/* Watch io->fd for @dirs and nothing else; 0 pauses.  0 or -ENOMEM. */
+int gr_hub_io_watch(struct gr_hub_io *io, unsigned dirs);
+
+/* To be called before io->fd is closed.  Harmless when nothing is watched. */
+void gr_hub_io_stop(struct gr_hub_io *io);
+
+#endif
