@@ -4,27 +4,48 @@
  * The threads are made with clone() by hand and run only raw.h code on small stacks of their own: no libc, no thread-local storage
  * beyond a dummy block, all signals blocked except the one used to interrupt them.  They exist only once something was
  * offloaded, grow on demand, and end after being idle for a while.  A result comes back over a lock-free list and an eventfd in the hub.
+ *
+ * A call made there is the process' own in all but what belongs to a kernel thread: signals that a call raises for its caller (SIGPIPE,
+ * SIGXFSZ) are passed on to the greenlet; credentials, namespaces and seccomp filters are those the carrier had when the
+ * thread was made, so who changes one of these calls gr_offload_retire() afterwards.
  */
 #ifndef GR_OFFLOAD_H
 #define GR_OFFLOAD_H
 
 #include "base.h"
+#include <signal.h>
+
+/* Reserved: the kernel's action for it is ours.  The program may set one of its own, and is told so, but never gets this signal.
+ * Not the last one, 64: that is valgrind's. */
+#define GR_SIG_INTERRUPT	63
+
+/* Calls made at once, at most; others wait their turn.  Many may wait, because a wait on shared memory holds its thread for as long as it
+ * likes; calls that end by themselves are counted apart, so that they are never stuck behind those. */
+#define GR_OFFLOAD_WAITS	1024
+#define GR_OFFLOAD_DISK		64
 
 /*
  * gr_offload - make system call @nr on another kernel thread, park until it is done
  * Parks: yes.  Returns what the call returned; -GR_ERESTART when a signal for the calling greenlet interrupted it (the kernel
- * thread's call has then ended with EINTR, or its result is returned instead if it was just done); -EAGAIN if no thread can be made.
+ * thread's call has then ended with EINTR; if it was just done, its result is returned instead); -ECANCELED likewise when the
+ * greenlet is killed; -EAGAIN if no thread can be made.
  */
 long gr_offload(long nr, long a, long b, long c, long d, long e, long f);
 
 /* The same with a time limit: -ETIMEDOUT when @deadline passes first and the call could be interrupted. */
 long gr_offload_until(gr_time deadline, long nr, long a, long b, long c, long d, long e, long f);
 
+/* For calls that signals do not end in the kernel either (fsync, reading files): the result, however long it takes.  When no thread can be
+ * made, the carrier makes the call itself. */
+long gr_offload_nointr(long nr, long a, long b, long c, long d, long e, long f);
+
 /* The eventfd of the hub's watcher fired: wake the greenlets whose calls are done.  Called by the hub. */
 void gr_offload_done(void);
 
-/* fork child: the threads are not here.  Also after a change of credentials: threads made before it must not be used again. */
+/* fork child: the threads are not here. */
 void gr_offload_reset(void);
+
+/* Threads made before are not used again: setuid() and the like, capset, unshare, setns, a seccomp filter, PR_SET_NO_NEW_PRIVS. */
 void gr_offload_retire(void);
 
 struct gr_offload_stats {
@@ -32,5 +53,9 @@ struct gr_offload_stats {
 	uint64_t calls;
 };
 void gr_offload_get_stats(struct gr_offload_stats *ret_stats);
+
+/* The two limits, and how long an idle thread stays; tests change them, nobody else does. */
+extern unsigned gr_offload_max[2];
+extern gr_time gr_offload_linger;
 
 #endif

@@ -13,6 +13,13 @@
 
 #include <cmocka.h>
 
+/* Valgrind answers in the kernel's place where pointers are bad, and does not know futex_waitv(2). */
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
 #define PRIVATE	FUTEX_PRIVATE_FLAG
 #define NO_TID	0x3ffffff1u		/* nobody has it */
 
@@ -135,6 +142,8 @@ static void results_main(void *unused)
 static void test_results(void **state)
 {
 	(void)state;
+	if (RUNNING_ON_VALGRIND)
+		skip();
 	fake_start();
 	fake_go("a", results_main, NULL);
 	assert_int_equal(fake_run(), 0);
@@ -494,7 +503,8 @@ static void test_waitv(void **state)
 	(void)state;
 	fake_start();
 	gr_futex_reset();
-	fake_go("a", waitv_results, NULL);
+	if (!RUNNING_ON_VALGRIND)
+		fake_go("a", waitv_results, NULL);
 	assert_int_equal(fake_run(), 0);
 	for (int i = 0; i < 2; i++) {
 		fake_start();

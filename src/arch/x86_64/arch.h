@@ -5,6 +5,7 @@
 #define GR_ARCH_H
 
 #include "../../base.h"
+#include <signal.h>
 
 /* What gr_gate pushes, lowest address first; gate.S writes this layout, gate.c reads it, the clone child starts from a copy. */
 struct gr_regs {
@@ -25,6 +26,9 @@ struct gr_regs {
  */
 void gr_switch(void **save_sp, void *load_sp, uintptr_t load_fs);
 void gr_switch_x(void **save_sp, void *load_sp, uintptr_t load_fs);
+
+/* fn(), ordinary code that may use vector registers, called from within a green call: they are kept as gr_switch_x keeps them. */
+int gr_with_vectors(int (*fn)(void));
 
 /* Write a first frame below @top so that gr_switch() to the result calls fn(arg) on that stack. */
 void *gr_frame_init(void *top, void (*fn)(void *), void *arg);
@@ -59,6 +63,18 @@ uintptr_t gr_arch_fs(void);	/* the FS base now */
 
 /* The way in for rewritten sites.  Not a C function: rcx holds the site's return address, rsp is 128 + 8 below the program's. */
 extern const char gr_gate[];
+
+/* --- clone.S ------------------------------------------------------------------------------------------------------------- */
+
+/* A kernel thread of our own that runs fn(arg) on a stack of its own, then exits; it never returns into the caller's frames.
+ * @flags: CLONE_*; @tid: for CLONE_PARENT_SETTID and CLONE_CHILD_CLEARTID.  The tid, or -errno. */
+long gr_raw_clone_thread(unsigned long flags, void *stack_top, void *tls, int *tid, void (*fn)(void *), void *arg);
+
+/* The system call call[0] with arguments call[1..6].  -EINTR when *cancelled; to break it off, set that and then send the signal whose
+ * handler is gr_interrupt_handler(): see clone.S for why no moment is missed. */
+long gr_raw_interruptible(const volatile int *cancelled, const long call[7]);
+void gr_interrupt_handler(int sig, siginfo_t *info, void *context);
+void gr_interrupt_restorer(void);
 
 /* --- patch.c ------------------------------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,459 @@
+/*
+ * offload.c - the threads, the calls they make, and breaking one off
+ *
+ * All lists belong to the carrier; a worker sees only its own record.  One pool per process: with more carriers a call goes back to the
+ * carrier of its greenlet, so each worker notes whose eventfd to write to.
+ *
+ *	worker's state:  JOB --done--> IDLE --carrier gives one--> JOB          IDLE --carrier--> END        IDLE --bored--> ENDING
+ *
+ * A worker that is bored may leave only when the carrier has fetched the last result (job is NULL), so a thread that is to be
+ * interrupted is there.  Its memory is unmapped by the carrier once the kernel has cleared the tid.
+ */
+#include "offload.h"
+#include "arch/x86_64/arch.h"
+#include "clock.h"
+#include "hub.h"
+#include "list.h"
+#include "raw.h"
+#include "sched.h"
+#include "signal.h"
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#define WORKER_SIZE	(32u * 1024)	/* stack and record; three pages of it are touched */
+#define KERNEL_SA_RESTORER 0x04000000
+#define THREAD_FLAGS	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | \
+			 CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+
+/* On the stack of the greenlet that is parked for it. */
+struct job {
+	long call[7];			/* number, arguments */
+	long ret;
+	int raised;			/* SIGPIPE or SIGXFSZ, or 0 */
+	uint8_t kind;			/* WAIT or DISK */
+	bool done;			/* set by the carrier */
+	struct gr_greenlet *g;
+	struct worker *w;		/* NULL while in the queue */
+	struct gr_list link;		/* in pool.queue[kind] */
+};
+
+enum { WAIT, DISK };			/* signals break it off, it may take for ever; they do not, and it ends by itself */
+enum { IDLE, JOB, END, ENDING };
+
+/* At the top of its stack. */
+struct worker {
+	struct gr_list link;		/* in pool.idle, busy or ending */
+	struct worker *next;		/* in pool.done */
+	struct job *job;
+	uint32_t state;			/* futex: the worker waits for it to leave IDLE */
+	int tid;			/* cleared by the kernel when the thread is gone */
+	int cancelled;
+	int kick_fd;
+	unsigned generation;
+	uintptr_t tls[8];		/* what fs: points at: [0] and [2] itself, so that nobody takes us for a greenlet; [5] stack canary */
+};
+
+static struct pool {
+	struct gr_list idle;		/* the latest first, so that the others get bored */
+	struct gr_list busy, ending;
+	struct gr_list queue[2];	/* jobs of each kind without a thread */
+	unsigned running[2];		/* those with one */
+	struct worker *done;		/* pushed by workers, taken as a whole by the carrier */
+	unsigned threads, idles;
+	unsigned generation;		/* of credentials */
+	struct gr_offload_stats stats;
+	bool started;
+} pool = { .idle = { &pool.idle, &pool.idle }, .busy = { &pool.busy, &pool.busy }, .ending = { &pool.ending, &pool.ending },
+	   .queue = { { &pool.queue[WAIT], &pool.queue[WAIT] }, { &pool.queue[DISK], &pool.queue[DISK] } } };
+
+unsigned gr_offload_max[2] = { GR_OFFLOAD_WAITS, GR_OFFLOAD_DISK };
+gr_time gr_offload_linger = GR_SEC(2);
+
+/* --- on the worker's thread -------------------------------------------------------------------------------------------------------- */
+
+/* Signals the call raised for whoever made it wait here, blocked; take them out and pass them on. */
+static int raised_signal(long ret)
+{
+	uint64_t set = GR_SIGBIT(SIGPIPE) | GR_SIGBIT(SIGXFSZ);
+	struct timespec none = { 0, 0 };
+	long sig;
+
+	if (ret != -EPIPE && ret != -EFBIG)
+		return 0;
+	sig = raw(SYS_rt_sigtimedwait, &set, 0, &none, sizeof(set));
+	return sig > 0 ? (int)sig : 0;
+}
+
+static void make_call(struct worker *w, struct job *job)
+{
+	do		/* EINTR without being cancelled: the process was stopped, or the signal was meant for the job before */
+		job->ret = gr_raw_interruptible(&w->cancelled, job->call);
+	while (job->ret == -EINTR && !__atomic_load_n(&w->cancelled, __ATOMIC_ACQUIRE));
+	job->raised = raised_signal(job->ret);
+}
+
+static void tell_carrier(struct worker *w)
+{
+	struct worker *first = __atomic_load_n(&pool.done, __ATOMIC_RELAXED);
+	int kick_fd = w->kick_fd;
+	uint64_t one = 1;
+
+	__atomic_store_n(&w->state, IDLE, __ATOMIC_RELEASE);
+	do
+		w->next = first;
+	while (!__atomic_compare_exchange_n(&pool.done, &first, w, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	if (!first)			/* the others' results go with the first one's */
+		raw(SYS_write, kick_fd, &one, sizeof(one));
+}
+
+/* True: there is a job.  False: to end. */
+static bool next_job(struct worker *w)
+{
+	struct timespec linger;
+	uint32_t state;
+
+	gr_to_timespec(gr_offload_linger, &linger);
+	while ((state = __atomic_load_n(&w->state, __ATOMIC_ACQUIRE)) == IDLE) {
+		long r = raw(SYS_futex, &w->state, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, IDLE, &linger);
+
+		if (r == -ETIMEDOUT && !__atomic_load_n(&w->job, __ATOMIC_SEQ_CST) &&
+		    __atomic_compare_exchange_n(&w->state, &(uint32_t){ IDLE }, ENDING, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+			return false;
+	}
+	return state == JOB;
+}
+
+static void work(void *arg)
+{
+	uint64_t mask = ~GR_SIGBIT(GR_SIG_INTERRUPT);
+	struct worker *w = arg;
+
+	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof(mask));
+	raw(SYS_prctl, PR_SET_NAME, "grove-offload");
+	do {
+		make_call(w, w->job);
+		tell_carrier(w);
+	} while (next_job(w));
+}
+
+/* --- on the carrier: threads --------------------------------------------------------------------------------------------------------- */
+
+static void *memory_of(struct worker *w)
+{
+	return (char *)w + sizeof(*w) - WORKER_SIZE;
+}
+
+static void no_longer_idle(struct worker *w, struct gr_list *to)
+{
+	gr_list_del(&w->link);
+	gr_list_push(to, &w->link);
+	pool.idles--;
+	if (to == &pool.ending)
+		pool.threads--;
+}
+
+/* Unmap what is left of threads that have ended; the longest idle are last. */
+static void bury(void)
+{
+	while (!gr_list_empty(&pool.idle)) {
+		struct worker *w = gr_container(pool.idle.prev, struct worker, link);
+
+		if (__atomic_load_n(&w->state, __ATOMIC_ACQUIRE) != ENDING)
+			break;
+		no_longer_idle(w, &pool.ending);
+	}
+	gr_list_each_safe(it, &pool.ending) {
+		struct worker *w = gr_container(it, struct worker, link);
+
+		if (__atomic_load_n(&w->tid, __ATOMIC_ACQUIRE))
+			continue;
+		gr_list_del(it);
+		raw(SYS_munmap, memory_of(w), WORKER_SIZE);
+	}
+}
+
+/* Once per process: the action is inherited by fork children, and the threads share it. */
+static void start_once(void)
+{
+	struct gr_action act = { .flags = KERNEL_SA_RESTORER };
+
+	if (pool.started)
+		return;
+	act.handler = gr_interrupt_handler;
+	act.restorer = gr_interrupt_restorer;
+	raw(SYS_rt_sigaction, GR_SIG_INTERRUPT, &act, 0, 8);
+	pool.started = true;
+}
+
+static long new_worker(struct job *job)
+{
+	uint64_t all = ~0ull, mask;
+	struct worker *w;
+	long r = raw(SYS_mmap, 0, WORKER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (raw_failed(r))
+		return r;
+	start_once();
+	w = (struct worker *)(r + WORKER_SIZE - sizeof(*w));
+	w->job = job;
+	w->state = JOB;
+	w->kick_fd = gr_hub_kick_fd();
+	w->generation = pool.generation;
+	w->tls[0] = w->tls[2] = (uintptr_t)w->tls;
+	raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(mask));	/* it has no handlers of the program's to run */
+	r = gr_raw_clone_thread(THREAD_FLAGS, (void *)((uintptr_t)w & ~63ul), w->tls, &w->tid, work, w);
+	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof(mask));
+	if (raw_failed(r)) {
+		raw(SYS_munmap, memory_of(w), WORKER_SIZE);
+		return r;
+	}
+	gr_list_push(&pool.busy, &w->link);
+	pool.running[job->kind]++;
+	job->w = w;
+	if (++pool.threads > pool.stats.at_most)
+		pool.stats.at_most = pool.threads;
+	return 0;
+}
+
+/* From IDLE to @state, unless it is just leaving. */
+static bool order(struct worker *w, uint32_t state)
+{
+	if (!__atomic_compare_exchange_n(&w->state, &(uint32_t){ IDLE }, state, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		return false;
+	raw(SYS_futex, &w->state, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
+	return true;
+}
+
+static bool give_to_idle(struct job *job)
+{
+	while (!gr_list_empty(&pool.idle)) {
+		struct worker *w = gr_list_first(&pool.idle, struct worker, link);
+
+		__atomic_store_n(&w->job, job, __ATOMIC_SEQ_CST);
+		w->cancelled = 0;
+		w->kick_fd = gr_hub_kick_fd();
+		job->w = w;
+		if (order(w, JOB)) {
+			no_longer_idle(w, &pool.busy);
+			pool.running[job->kind]++;
+			return true;
+		}
+		no_longer_idle(w, &pool.ending);
+	}
+	return false;
+}
+
+/* 0: a thread makes the call.  -EBUSY: it has to wait for one.  -errno: there is no thread and none can be made. */
+static long start(struct job *job)
+{
+	long r = -EBUSY;
+
+	job->w = NULL;
+	bury();
+	if (pool.running[job->kind] >= gr_offload_max[job->kind])
+		return r;
+	if (give_to_idle(job))
+		return 0;
+	r = new_worker(job);
+	return r < 0 && !gr_list_empty(&pool.busy) ? -EBUSY : r;
+}
+
+static void dismiss(struct worker *w)
+{
+	order(w, END);
+	no_longer_idle(w, &pool.ending);
+}
+
+/* --- on the carrier: calls ------------------------------------------------------------------------------------------------------------- */
+
+static void finish_job(struct job *job)
+{
+	job->done = true;
+	gr_wake(job->g, 0);
+}
+
+/* Break it off.  Its memory is on our stack, so its end must be waited for all the same; calls that cannot be broken off take their time. */
+static void cancel(struct job *job)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (!job->w) {
+		gr_list_del(&job->link);
+		job->ret = -EINTR;
+		job->done = true;
+		return;
+	}
+	__atomic_store_n(&job->w->cancelled, 1, __ATOMIC_SEQ_CST);
+	raw(SYS_tgkill, c->pid, job->w->tid, GR_SIG_INTERRUPT);
+}
+
+/* What broke it off (-EINTR, -ETIMEDOUT, -ECANCELED), or 0. */
+static int wait_for(struct job *job, gr_time deadline)
+{
+	int broken = 0;
+
+	while (!job->done) {
+		bool may = !broken && job->kind == WAIT;
+		int r = gr_park("offload", may ? deadline : GR_NEVER, may ? GR_PARK_INTR : 0);
+
+		if (r < 0 && may && !job->done) {
+			broken = r;
+			cancel(job);
+		}
+	}
+	return broken;
+}
+
+static void raise_for(struct gr_greenlet *g, int sig)
+{
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.si_signo = sig;
+	info.si_code = SI_USER;		/* what the kernel says of signals it sends on behalf of the caller */
+	info.si_pid = gr_carrier()->pid;
+	info.si_uid = (uid_t)raw(SYS_getuid);
+	gr_signal_send(g, sig, &info);
+}
+
+/* No thread to be had. */
+static long here(const struct job *job)
+{
+	const long *a = job->call;
+
+	return job->kind == DISK ? raw_syscall6(a[0], a[1], a[2], a[3], a[4], a[5], a[6]) : -EAGAIN;
+}
+
+static long offload(gr_time deadline, struct job *job)
+{
+	struct gr_carrier *c = gr_carrier();
+	long r = 0;
+	int broken;
+
+	job->g = c->current;
+	gr_list_init(&job->link);
+	if (!c->hub)
+		r = gr_hub_start();
+	if (r == 0)
+		r = start(job);
+	if (r == -EBUSY)
+		gr_list_push(&pool.queue[job->kind], &job->link);
+	else if (r < 0)
+		return here(job);
+	pool.stats.calls++;
+	broken = wait_for(job, deadline);
+	if (job->raised)
+		raise_for(job->g, job->raised);
+	if (job->ret != -EINTR || job->kind == DISK)
+		return job->ret;
+	return broken == -ETIMEDOUT || broken == -ECANCELED ? broken : -GR_ERESTART;
+}
+
+long gr_offload_until(gr_time deadline, long nr, long a, long b, long c, long d, long e, long f)
+{
+	struct job job = { .call = { nr, a, b, c, d, e, f } };
+
+	return offload(deadline, &job);
+}
+
+long gr_offload(long nr, long a, long b, long c, long d, long e, long f)
+{
+	return gr_offload_until(GR_NEVER, nr, a, b, c, d, e, f);
+}
+
+long gr_offload_nointr(long nr, long a, long b, long c, long d, long e, long f)
+{
+	struct job job = { .call = { nr, a, b, c, d, e, f }, .kind = DISK };
+
+	return offload(GR_NEVER, &job);
+}
+
+/* --- results ----------------------------------------------------------------------------------------------------------------------------- */
+
+static void now_idle(struct worker *w)
+{
+	__atomic_store_n(&w->job, NULL, __ATOMIC_SEQ_CST);
+	gr_list_del(&w->link);
+	gr_list_push_front(&pool.idle, &w->link);
+	pool.idles++;
+	if (w->generation != pool.generation)
+		dismiss(w);
+}
+
+/* Threads have become free. */
+static void serve(struct gr_list *queue)
+{
+	while (!gr_list_empty(queue)) {
+		struct job *job = gr_list_first(queue, struct job, link);
+		long r = start(job);
+
+		if (r == -EBUSY)
+			return;
+		gr_list_del(&job->link);
+		if (r < 0) {
+			job->ret = -EAGAIN;
+			finish_job(job);
+		}
+	}
+}
+
+void gr_offload_done(void)
+{
+	struct worker *w = __atomic_exchange_n(&pool.done, NULL, __ATOMIC_ACQUIRE), *first = NULL, *next;
+
+	for (; w; w = next) {		/* latest first: turn it round */
+		next = w->next;
+		w->next = first;
+		first = w;
+	}
+	for (w = first; w; w = next) {
+		struct job *job = w->job;
+
+		next = w->next;
+		pool.running[job->kind]--;
+		now_idle(w);
+		finish_job(job);
+	}
+	serve(&pool.queue[DISK]);
+	serve(&pool.queue[WAIT]);
+}
+
+void gr_offload_retire(void)
+{
+	pool.generation++;
+	gr_list_each_safe(it, &pool.idle)
+		dismiss(gr_container(it, struct worker, link));
+	bury();
+}
+
+static void unmap_all(struct gr_list *list)
+{
+	gr_list_each_safe(it, list)
+		raw(SYS_munmap, memory_of(gr_container(it, struct worker, link)), WORKER_SIZE);
+	gr_list_init(list);
+}
+
+void gr_offload_reset(void)
+{
+	unmap_all(&pool.idle);
+	unmap_all(&pool.busy);
+	unmap_all(&pool.ending);
+	gr_list_init(&pool.queue[WAIT]);
+	gr_list_init(&pool.queue[DISK]);
+	pool.running[WAIT] = pool.running[DISK] = 0;
+	pool.done = NULL;
+	pool.threads = pool.idles = 0;
+	pool.stats = (struct gr_offload_stats){ 0 };
+}
+
+void gr_offload_get_stats(struct gr_offload_stats *ret_stats)
+{
+	bury();
+	*ret_stats = pool.stats;
+	ret_stats->threads = pool.threads;
+	ret_stats->idle = pool.idles;
+}
