@@ -21,6 +21,7 @@ struct clone_args;
 struct gr_action;
 struct epoll_event;
 struct mmsghdr;
+struct open_how;
 struct rusage;
 struct sembuf;
 
@@ -140,5 +141,36 @@ long green_munmap(uintptr_t addr, size_t size);
 long green_mremap(uintptr_t from, size_t old_size, size_t new_size, int flags, uintptr_t to);
 long green_shmat(int id, uintptr_t addr, int flags);
 long green_mprotect(uintptr_t addr, size_t size, int prot);
+
+/* file.c */
+long green_open(const char *path, int flags, mode_t mode);
+long green_openat(int dir, const char *path, int flags, mode_t mode);
+long green_openat2(int dir, const char *path, struct open_how *how, size_t size);
+long green_creat(const char *path, mode_t mode);
+long green_flock(int fd, int op);
+long green_fcntl(int fd, int cmd, long arg);
+long green_fsync(int fd);
+long green_fdatasync(int fd);
+long green_sync(void);
+long green_syncfs(int fd);
+long green_sync_file_range(int fd, off_t at, off_t n, unsigned flags);
+long green_msync(uintptr_t addr, size_t size, int flags);
+long green_fallocate(int fd, int mode, off_t at, off_t n);
+long green_copy_file_range(int in, off_t *in_at, int out, off_t *out_at, size_t n, unsigned flags);
+long green_mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
+long green_umount2(const char *target, int flags);
+long green_swapon(const char *path, int flags);
+long green_swapoff(const char *path);
+long green_quotactl(int cmd, const char *special, int id, void *addr);
+long green_io_getevents(unsigned long ctx, long min, long max, void *events, struct timespec *timeout);
+
+/* splice.c */
+long green_sendfile(int out, int in, off_t *at, size_t n);
+long green_splice(int in, off_t *in_at, int out, off_t *out_at, size_t n, unsigned flags);
+long green_tee(int in, int out, size_t n, unsigned flags);
+long green_vmsplice(int fd, const struct iovec *iov, size_t count, unsigned flags);
+
+/* ioctl.c */
+long green_ioctl(int fd, unsigned request, long arg);
 
 #endif

@@ -1,0 +1,194 @@
+/*
+ * file.c - opening, locking, flushing: what waits for a disk, for another process' lock, or for the other end of a FIFO
+ *
+ * Where the kernel has a form of the call that does not wait, that is tried first, on the carrier; offload threads are for the rest.
+ */
+#include "green.h"
+#include "../fd.h"
+#include "../offload.h"
+#include "../raw.h"
+#include "../signal.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* --- open ---------------------------------------------------------------------------------------------------------------------- */
+
+enum { MEM_MAJOR = 1, TTYAUX_MAJOR = 5, MISC_MAJOR = 10, PTS_FIRST = 136, PTS_LAST = 143 };
+
+/* Devices whose open never waits: /dev/null and its like, /dev/tty, /dev/ptmx, miscellaneous, pseudo-terminals. */
+static bool opens_at_once(dev_t dev)
+{
+	unsigned n = major(dev);
+
+	return n == MEM_MAJOR || n == TTYAUX_MAJOR || n == MISC_MAJOR || (n >= PTS_FIRST && n <= PTS_LAST);
+}
+
+/* A FIFO waits for its other end, a serial line for a carrier, a drive for its medium. */
+static bool open_may_wait(int dir, const char *path, uint64_t flags)
+{
+	struct stat st;
+
+	if (flags & (O_NONBLOCK | O_PATH | O_DIRECTORY))
+		return false;
+	if (raw(SYS_newfstatat, dir, path, &st, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) < 0)
+		return false;		/* and open() says why */
+	if (S_ISFIFO(st.st_mode))
+		return (flags & O_ACCMODE) != O_RDWR;
+	return S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && !opens_at_once(st.st_rdev));
+}
+
+long green_openat(int dir, const char *path, int flags, mode_t mode)
+{
+	if (GR_UNLIKELY(open_may_wait(dir, path, (unsigned)flags)))
+		return gr_offload(SYS_openat, dir, (long)path, flags, mode, 0, 0);
+	return raw(SYS_openat, dir, path, flags, mode);
+}
+
+long green_open(const char *path, int flags, mode_t mode)
+{
+	return green_openat(AT_FDCWD, path, flags, mode);
+}
+
+long green_creat(const char *path, mode_t mode)
+{
+	return green_openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+
+long green_openat2(int dir, const char *path, struct open_how *how, size_t size)
+{
+	uint64_t flags;
+
+	if (size >= sizeof(*how) && gr_user_read(&flags, &how->flags, sizeof(flags)) == 0 && open_may_wait(dir, path, flags))
+		return gr_offload(SYS_openat2, dir, (long)path, (long)how, (long)size, 0, 0);
+	return raw(SYS_openat2, dir, path, how, size);
+}
+
+/* --- locks, and what fcntl(2) changes that the descriptor table must know -------------------------------------------------------- */
+
+long green_flock(int fd, int op)
+{
+	long r = raw(SYS_flock, fd, op | LOCK_NB);
+
+	if (r != -EAGAIN || (op & LOCK_NB))
+		return r;
+	return gr_offload(SYS_flock, fd, op, 0, 0, 0, 0);
+}
+
+static long lock_range(int fd, int cmd, int cmd_now, long arg)
+{
+	long r = raw(SYS_fcntl, fd, cmd_now, arg);
+
+	return r == -EAGAIN || r == -EACCES ? gr_offload(SYS_fcntl, fd, cmd, arg, 0, 0, 0) : r;
+}
+
+long green_fcntl(int fd, int cmd, long arg)
+{
+	struct gr_fd *f;
+	long r;
+
+	if (cmd == F_SETLKW)
+		return lock_range(fd, cmd, F_SETLK, arg);
+	if (cmd == F_OFD_SETLKW)
+		return lock_range(fd, cmd, F_OFD_SETLK, arg);
+	r = raw(SYS_fcntl, fd, cmd, arg);
+	if (r < 0)
+		return r;
+	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
+		gr_fd_dup(fd, (int)r);
+	} else if (cmd == F_SETFL) {
+		f = gr_fd_peek(fd);
+		if (f)
+			f->nonblock = (arg & O_NONBLOCK) != 0;
+	}
+	return r;
+}
+
+/* --- disks ----------------------------------------------------------------------------------------------------------------------- */
+
+long green_fsync(int fd)
+{
+	return gr_offload_nointr(SYS_fsync, fd, 0, 0, 0, 0, 0);
+}
+
+long green_fdatasync(int fd)
+{
+	return gr_offload_nointr(SYS_fdatasync, fd, 0, 0, 0, 0, 0);
+}
+
+long green_sync(void)
+{
+	return gr_offload_nointr(SYS_sync, 0, 0, 0, 0, 0, 0);
+}
+
+long green_syncfs(int fd)
+{
+	return gr_offload_nointr(SYS_syncfs, fd, 0, 0, 0, 0, 0);
+}
+
+long green_sync_file_range(int fd, off_t at, off_t n, unsigned flags)
+{
+	return gr_offload_nointr(SYS_sync_file_range, fd, at, n, flags, 0, 0);
+}
+
+long green_msync(uintptr_t addr, size_t size, int flags)
+{
+	if (!(flags & MS_SYNC))
+		return raw(SYS_msync, addr, size, flags);
+	return gr_offload_nointr(SYS_msync, (long)addr, (long)size, flags, 0, 0, 0);
+}
+
+long green_fallocate(int fd, int mode, off_t at, off_t n)
+{
+	return gr_offload_nointr(SYS_fallocate, fd, mode, at, n, 0, 0);
+}
+
+long green_copy_file_range(int in, off_t *in_at, int out, off_t *out_at, size_t n, unsigned flags)
+{
+	return gr_offload_nointr(SYS_copy_file_range, in, (long)in_at, out, (long)out_at, (long)n, flags);
+}
+
+/* --- file systems as a whole --------------------------------------------------------------------------------------------------------- */
+
+long green_mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)
+{
+	return gr_offload_nointr(SYS_mount, (long)source, (long)target, (long)type, (long)flags, (long)data, 0);
+}
+
+long green_umount2(const char *target, int flags)
+{
+	return gr_offload_nointr(SYS_umount2, (long)target, flags, 0, 0, 0, 0);
+}
+
+long green_swapon(const char *path, int flags)
+{
+	return gr_offload_nointr(SYS_swapon, (long)path, flags, 0, 0, 0, 0);
+}
+
+long green_swapoff(const char *path)
+{
+	return gr_offload(SYS_swapoff, (long)path, 0, 0, 0, 0, 0);
+}
+
+long green_quotactl(int cmd, const char *special, int id, void *addr)
+{
+	return gr_offload_nointr(SYS_quotactl, cmd, (long)special, id, (long)addr, 0, 0);
+}
+
+/* --- the kernel's own asynchronous I/O ------------------------------------------------------------------------------------------------- */
+
+static long not_restarted(long r)
+{
+	return r == -GR_ERESTART ? -EINTR : r;
+}
+
+long green_io_getevents(unsigned long ctx, long min, long max, void *events, struct timespec *timeout)
+{
+	if (min <= 0)
+		return raw(SYS_io_getevents, ctx, min, max, events, timeout);
+	return not_restarted(gr_offload(SYS_io_getevents, (long)ctx, min, max, (long)events, (long)timeout, 0));
+}
