@@ -14,8 +14,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
-#define CHUNK_BITS	8
-#define CHUNKS		8192		/* 2^21 descriptors, twice the kernel's default fs.nr_open */
+#define CHUNKS		(GR_FD_MAX / GR_FD_CHUNK)
 
 static struct gr_fd *chunks[CHUNKS];
 
@@ -23,10 +22,10 @@ struct gr_fd *gr_fd_peek(int fd)
 {
 	struct gr_fd *chunk;
 
-	if ((unsigned)fd >= CHUNKS << CHUNK_BITS)
+	if ((unsigned)fd >= GR_FD_MAX)
 		return NULL;
-	chunk = chunks[fd >> CHUNK_BITS];
-	return chunk ? &chunk[fd & ((1 << CHUNK_BITS) - 1)] : NULL;
+	chunk = chunks[(unsigned)fd / GR_FD_CHUNK];
+	return chunk ? &chunk[(unsigned)fd % GR_FD_CHUNK] : NULL;
 }
 
 static struct gr_fd *entry(int fd)
@@ -34,17 +33,17 @@ static struct gr_fd *entry(int fd)
 	struct gr_fd *f = gr_fd_peek(fd);
 	long p;
 
-	if (f || (unsigned)fd >= CHUNKS << CHUNK_BITS)
+	if (f || (unsigned)fd >= GR_FD_MAX)
 		return f;
-	p = raw(SYS_mmap, 0, sizeof(*f) << CHUNK_BITS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p = raw(SYS_mmap, 0, sizeof(*f) * GR_FD_CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (raw_failed(p))
 		return NULL;
-	f = chunks[fd >> CHUNK_BITS] = (struct gr_fd *)p;
-	for (int i = 0; i < 1 << CHUNK_BITS; i++) {
+	f = chunks[(unsigned)fd / GR_FD_CHUNK] = (struct gr_fd *)p;
+	for (int i = 0; i < (int)GR_FD_CHUNK; i++) {
 		gr_list_init(&f[i].waiters[GR_READ]);
 		gr_list_init(&f[i].waiters[GR_WRITE]);
 		gr_list_init(&f[i].hub_link);
-		f[i].fd = (fd & ~((1 << CHUNK_BITS) - 1)) + i;
+		f[i].fd = fd - (int)((unsigned)fd % GR_FD_CHUNK) + i;
 	}
 	return gr_fd_peek(fd);
 }
@@ -73,6 +72,22 @@ static void look_at_socket(struct gr_fd *f)
 	f->listening = listening;
 	f->timeo[GR_READ] = socket_timeout(f->fd, SO_RCVTIMEO);
 	f->timeo[GR_WRITE] = socket_timeout(f->fd, SO_SNDTIMEO);
+}
+
+void gr_fd_option_changed(int fd, int option)
+{
+	struct gr_fd *f = gr_fd_get(fd);
+	struct linger linger = { 0, 0 };
+	socklen_t n = sizeof(linger);
+
+	if (!f)
+		return;
+	if (option == SO_RCVTIMEO_OLD || option == SO_RCVTIMEO_NEW)
+		f->timeo[GR_READ] = socket_timeout(fd, SO_RCVTIMEO);
+	if (option == SO_SNDTIMEO_OLD || option == SO_SNDTIMEO_NEW)
+		f->timeo[GR_WRITE] = socket_timeout(fd, SO_SNDTIMEO);
+	if (option == SO_LINGER && raw(SYS_getsockopt, fd, SOL_SOCKET, SO_LINGER, &linger, &n) == 0)
+		f->lingers = linger.l_onoff && linger.l_linger > 0;
 }
 
 /* epoll refuses what is always ready, or has nothing to wait for */
@@ -110,6 +125,7 @@ static int look_at(struct gr_fd *f)
 		f->kind = GR_KIND_OTHER;
 	else
 		f->kind = S_ISCHR(st.st_mode) ? GR_KIND_POLL : GR_KIND_NOWAIT;
+	f->poll_first = f->kind == GR_KIND_POLL ? GR_BIT(GR_READ) | GR_BIT(GR_WRITE) : 0;
 	f->fork_gen = gr_carrier()->forks;
 	return 0;
 }
@@ -298,7 +314,8 @@ void gr_fd_close(int fd)
 	gr_hub_unwatch(f, fd);
 	f->gen++;
 	f->kind = GR_KIND_NEW;
-	f->listening = f->drained = f->own = false;
+	f->listening = f->drained = f->lingers = f->own = false;
+	f->poll_first = 0;
 	f->movers = 0;
 }
 
@@ -312,7 +329,7 @@ void gr_fd_forked(void)
 void gr_fd_fork_child(void)
 {
 	for (size_t i = 0; i < CHUNKS; i++)
-		for (int k = 0; chunks[i] && k < 1 << CHUNK_BITS; k++) {
+		for (int k = 0; chunks[i] && k < (int)GR_FD_CHUNK; k++) {
 			struct gr_fd *f = &chunks[i][k];
 
 			gr_list_init(&f->waiters[GR_READ]);

@@ -15,6 +15,9 @@ struct gr_greenlet;
 
 enum { GR_READ = 0, GR_WRITE = 1 };
 
+#define GR_FD_CHUNK	256u
+#define GR_FD_MAX	(1u << 21)	/* twice the kernel's default fs.nr_open; descriptors beyond go straight to the kernel */
+
 enum gr_fd_kind {
 	GR_KIND_NEW,		/* not looked at yet */
 	GR_KIND_STREAM,		/* socket, stream or seqpacket: MSG_DONTWAIT */
@@ -32,6 +35,8 @@ struct gr_fd {
 	bool shared;			/* others may change O_NONBLOCK: duplicated, inherited, or from before a fork */
 	bool listening;			/* listen() was seen: a socket to accept on */
 	bool drained;			/* the last receive on this stream came up short: park before trying again */
+	bool lingers;			/* SO_LINGER was set: close() may block */
+	uint8_t poll_first;		/* GR_BIT(direction): RWF_NOWAIT is not for this file, wait for readiness before each try */
 	bool own;			/* grove's: the program must not see it */
 	uint8_t armed;			/* GR_BIT(GR_READ) | GR_BIT(GR_WRITE): directions the hub watches */
 	unsigned movers;		/* waiters that were moved here from a closed descriptor; the last closes it */
@@ -89,6 +94,9 @@ unsigned gr_fd_ready(struct gr_fd *f, unsigned dirs);
 
 /* Before the kernel closes @fd: move its waiters aside, forget the entry. */
 void gr_fd_close(int fd);
+
+/* SO_@option of @fd was set: SO_RCVTIMEO, SO_SNDTIMEO and SO_LINGER concern us. */
+void gr_fd_option_changed(int fd, int option);
 
 /* @to is now a duplicate of @from: neither's O_NONBLOCK is ours alone any more. */
 void gr_fd_dup(int from, int to);

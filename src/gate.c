@@ -3,13 +3,15 @@
  */
 #include "gate.h"
 #include "arch/x86_64/arch.h"
-#include "fd.h"
+#include "futex.h"
 #include "green/green.h"
 #include "hub.h"
 #include "raw.h"
 #include "sched.h"
 #include "signal.h"
+#include "start.h"
 #include <errno.h>
+#include <linux/sched.h>
 #include <sys/syscall.h>
 
 typedef long green_fn(long, long, long, long, long, long);
@@ -22,6 +24,11 @@ static green_fn *const table[GR_NR_CALLS] = {
 };
 
 _Static_assert(offsetof(struct gr_carrier, inside) == 0, "code that looks at carrier->inside counts on its place");
+
+static bool makes_fd(long nr)
+{
+	return nr == SYS_epoll_create1 || nr == SYS_epoll_create || nr == SYS_timerfd_create || nr == SYS_eventfd2;
+}
 
 /* A clone has gone the raw way, and this is the first call after it: by the parent, or by a child that shares or copied our memory? */
 static bool back_from_clone(struct gr_carrier *c)
@@ -102,7 +109,7 @@ long gr_call(long nr, long a, long b, long d, long e, long f, long g)
 			return r;
 	}
 	r = raw_syscall6(nr, a, b, d, e, f, g);
-	if (GR_UNLIKELY(c->hide_new) && c->inside && c->current == c->hub && gr_fs_self() == c->hub->fs && gr_makes_fd(nr))
+	if (GR_UNLIKELY(c->hide_new) && c->inside && c->current == c->hub && gr_fs_self() == c->hub->fs && makes_fd(nr))
 		r = gr_hub_hide(nr, r);
 	return r;
 }

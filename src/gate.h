@@ -33,7 +33,8 @@ struct gr_gate_stats {
 };
 void gr_gate_get_stats(struct gr_gate_stats *ret_stats);
 
-/* Switch everything on: carrier, signals, hub, gate.  Called by the shim at load, and by grove_patch().  0 or -errno. */
-GR_EXPORT int gr_init(void);
+/* Switch everything on: carrier, signals, hub, gate.  Called by the shim at load.  @env: the environment, for GROVE_STATS.
+ * 0 or -errno. */
+GR_EXPORT int gr_init(char **env);
 
 #endif

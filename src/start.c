@@ -11,6 +11,7 @@
 #include "raw.h"
 #include "sched.h"
 #include "signal.h"
+#include "stats.h"
 #include <errno.h>
 
 /* Kernel threads from before us (made by a constructor) stay kernel threads. */
@@ -32,7 +33,7 @@ static bool other_threads(void)
 	return threads > 1;
 }
 
-int gr_init(void)
+int gr_init(char **env)
 {
 	struct gr_carrier *c = gr_carrier();
 	int r;
@@ -42,6 +43,7 @@ int gr_init(void)
 	r = gr_start();
 	if (r < 0)
 		return r;
+	gr_stats_start(env);
 	gr_signal_start();
 	c->natives = other_threads();
 	r = gr_gate_patch();

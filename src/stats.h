@@ -4,8 +4,8 @@
 #ifndef GR_STATS_H
 #define GR_STATS_H
 
-/* Read GROVE_STATS from the environment: unset or empty, nothing is printed; "1" to standard error; else appended to that file. */
-void gr_stats_start(void);
+/* Read GROVE_STATS from @env: unset or empty, nothing is printed; "1" to standard error; else appended to that file. */
+void gr_stats_start(char **env);
 
 /* Once per process, at exit_group and in front of execve. */
 void gr_stats_print(void);

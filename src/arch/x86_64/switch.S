@@ -92,13 +92,16 @@ gr_switch_prctl:
 /*
  * void gr_switch_x(void **save_sp, void *load_sp, uintptr_t load_fs);
  *   As gr_switch, and all that XCR0 names (PKRU and the AMX tiles apart) is kept in an XSAVE area on the leaving stack.
+ * int gr_with_vectors(int (*fn)(void));
+ *   fn() between the same saving and restoring.
  * Frame:    rbp-based; area of gr_arch_xsize bytes, 64-aligned, below.  XSAVEC writes only what is in use.
  */
-	.globl	gr_switch_x
-	.hidden	gr_switch_x
-	.type	gr_switch_x, @function
+	.macro	KEEPING_VECTORS name, callee
+	.globl	\name
+	.hidden	\name
+	.type	\name, @function
 	.p2align 4
-gr_switch_x:
+\name:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -129,20 +132,26 @@ gr_switch_x:
 	jmp	2f
 1:	xsave64	(%rsp)
 2:	movq	%r8, %rdx
-	call	gr_switch
+	call	\callee
+	movl	%eax, %ecx
 	movl	gr_arch_xmask(%rip), %eax
 	movl	gr_arch_xmask+4(%rip), %edx
 	xrstor64 (%rsp)
+	movl	%ecx, %eax
 	jmp	5f
 4:	fxsave64 (%rsp)
-	call	gr_switch
+	call	\callee
 	fxrstor64 (%rsp)
 5:	leave
 	.cfi_def_cfa rsp, 8
 	.cfi_restore rbp
 	ret
 	.cfi_endproc
-	.size	gr_switch_x, . - gr_switch_x
+	.size	\name, . - \name
+	.endm
+
+	KEEPING_VECTORS gr_switch_x, gr_switch
+	KEEPING_VECTORS gr_with_vectors, *%rdi
 
 /*
  * First frame of a greenlet that starts with a function: r12 = argument, rbx = function; rsp is 16-aligned, rbp 0 ends backtraces.

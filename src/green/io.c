@@ -1,0 +1,371 @@
+/*
+ * io.c - read and write in all their forms, and descriptors made, duplicated and closed
+ */
+#include "green.h"
+#include "try.h"
+#include "../hub.h"
+#include "../offload.h"
+#include "../sched.h"
+#include "../signal.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 8
+#endif
+
+#define HERE	(-1l)		/* as an offset of preadv2 and pwritev2: the file's own position */
+
+/* RWF_NOWAIT is not for every file: EOPNOTSUPP says so, signalfd says EINVAL. */
+static bool no_nowait(struct gr_try *t, long r)
+{
+	if ((r != -EOPNOTSUPP && r != -EINVAL) || t->f->kind != GR_KIND_NOWAIT)
+		return false;
+	t->f->poll_first |= GR_BIT(t->dir);
+	return true;
+}
+
+/* --- reading --------------------------------------------------------------------------------------------------------------- */
+
+static long read_try(struct gr_try *t, const struct iovec *iov, int n)
+{
+	int fd = t->w.fd;
+	long r;
+
+	if (gr_is_socket(t->f)) {
+		struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+
+		return raw(SYS_recvmsg, fd, &m, MSG_DONTWAIT);
+	}
+	if (!(t->f->poll_first & GR_BIT(GR_READ))) {
+		r = raw(SYS_preadv2, fd, iov, n, HERE, HERE, RWF_NOWAIT);
+		if (!no_nowait(t, r))
+			return r;
+	}
+	return gr_ready_now(fd, GR_READ) ? raw(SYS_readv, fd, iov, n) : -EAGAIN;
+}
+
+/* The rest of a read that page cache answered in part: end of file, or pages to be waited for. */
+static long read_rest(int fd, const struct iovec *iov, int n, long got, off_t at)
+{
+	struct gr_iov rest;
+	long r = 0;
+
+	if (gr_iov_copy(&rest, iov, n) < 0)
+		return got;
+	gr_iov_skip(&rest, (size_t)got);
+	if (rest.n) {
+		if (at >= 0)
+			at += got;
+		r = raw(SYS_preadv2, fd, rest.v, rest.n, at, at >> 63, RWF_NOWAIT);
+		if (r == -EAGAIN)
+			r = gr_offload(SYS_preadv2, fd, (long)rest.v, rest.n, at, at >> 63, 0);
+	}
+	gr_iov_free(&rest);
+	return r > 0 ? got + r : got;
+}
+
+/* A regular file: cached pages at once, others by an offload thread, so that the disk holds up nobody else. */
+static long read_file(int fd, const struct iovec *iov, int n, size_t bytes, off_t at)
+{
+	long r = raw(SYS_preadv2, fd, iov, n, at, at >> 63, RWF_NOWAIT);
+
+	if (r == -EOPNOTSUPP || r == -EINVAL)
+		return raw(SYS_preadv2, fd, iov, n, at, at >> 63, 0);
+	if (r == -EAGAIN)
+		return gr_offload(SYS_preadv2, fd, (long)iov, n, at, at >> 63, 0);
+	return r > 0 && (size_t)r < bytes ? read_rest(fd, iov, n, r, at) : r;
+}
+
+static long read_loop(struct gr_try *t, const struct iovec *iov, int n)
+{
+	long r;
+
+	r = read_try(t, iov, n);
+	while (r == -EAGAIN && (r = gr_try_wait(t)) == 0)
+		r = read_try(t, iov, n);
+	gr_try_end(t);
+	return r;
+}
+
+long green_read(int fd, void *buf, size_t n)
+{
+	struct iovec iov = { buf, n };
+	struct gr_try t;
+
+	if (n == 0 || (ssize_t)n < 0 || !gr_try_begin(&t, fd, GR_READ))
+		return raw(SYS_read, fd, buf, n);
+	if (gr_is_socket(t.f))
+		return green_recvfrom(fd, buf, n, 0, NULL, NULL);
+	if (n > INT_MAX - GR_PAGE + 1)
+		iov.iov_len = INT_MAX - GR_PAGE + 1;		/* MAX_RW_COUNT: vectors above it are cut by the kernel the same */
+	if (t.f->kind == GR_KIND_FILE)
+		return read_file(fd, &iov, 1, iov.iov_len, HERE);
+	return read_loop(&t, &iov, 1);
+}
+
+static size_t bytes_of(const struct iovec *iov, int n)
+{
+	struct gr_iov copy;
+	size_t bytes;
+
+	if (n < 0 || n > IOV_MAX || gr_iov_copy(&copy, iov, n) < 0)
+		return 0;
+	bytes = gr_iov_bytes(&copy);
+	gr_iov_free(&copy);
+	return bytes;
+}
+
+long green_readv(int fd, const struct iovec *iov, int n)
+{
+	struct gr_try t;
+	size_t bytes = bytes_of(iov, n);
+
+	if (bytes == 0 || !gr_try_begin(&t, fd, GR_READ))
+		return raw(SYS_readv, fd, iov, n);
+	if (t.f->kind == GR_KIND_FILE)
+		return read_file(fd, iov, n, bytes, HERE);
+	return read_loop(&t, iov, n);
+}
+
+long green_pread64(int fd, void *buf, size_t n, off_t at)
+{
+	struct iovec iov = { buf, n };
+	struct gr_fd *f = gr_fd_get(fd);
+
+	if (!f || f->kind != GR_KIND_FILE || at < 0 || n == 0 || n > INT_MAX - GR_PAGE)
+		return raw(SYS_pread64, fd, buf, n, at);
+	return read_file(fd, &iov, 1, n, at);
+}
+
+long green_preadv(int fd, const struct iovec *iov, int n, unsigned long lo, unsigned long hi)
+{
+	struct gr_fd *f = gr_fd_get(fd);
+	size_t bytes = bytes_of(iov, n);
+
+	if (!f || f->kind != GR_KIND_FILE || (off_t)lo < 0 || bytes == 0)
+		return raw(SYS_preadv, fd, iov, n, lo, hi);
+	return read_file(fd, iov, n, bytes, (off_t)lo);
+}
+
+long green_preadv2(int fd, const struct iovec *iov, int n, unsigned long lo, unsigned long hi, int flags)
+{
+	if ((off_t)lo == HERE && flags == 0)
+		return green_readv(fd, iov, n);
+	if (flags == 0)
+		return green_preadv(fd, iov, n, lo, hi);
+	return raw(SYS_preadv2, fd, iov, n, lo, hi, flags);
+}
+
+/* --- writing --------------------------------------------------------------------------------------------------------------- */
+
+/* A pipe that is ready has room for PIPE_BUF bytes; more might block. */
+static long write_ready(int fd, const struct iovec *iov, int n)
+{
+	struct iovec part = *iov;
+
+	if (!gr_ready_now(fd, GR_WRITE))
+		return -EAGAIN;
+	if (n == 1 && part.iov_len <= PIPE_BUF)
+		return raw(SYS_write, fd, part.iov_base, part.iov_len);
+	while (part.iov_len == 0 && n > 1)
+		part = *++iov, n--;
+	if (part.iov_len > PIPE_BUF)
+		part.iov_len = PIPE_BUF;
+	return raw(SYS_write, fd, part.iov_base, part.iov_len);
+}
+
+static long write_try(struct gr_try *t, const struct iovec *iov, int n, bool first)
+{
+	int fd = t->w.fd;
+	long r;
+
+	if (gr_is_socket(t->f)) {
+		struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+
+		/* once something was sent an error is told by the next call, and so is SIGPIPE */
+		return raw(SYS_sendmsg, fd, &m, MSG_DONTWAIT | (first ? 0 : MSG_NOSIGNAL));
+	}
+	if (!(t->f->poll_first & GR_BIT(GR_WRITE))) {
+		r = raw(SYS_pwritev2, fd, iov, n, HERE, HERE, RWF_NOWAIT);
+		if (!no_nowait(t, r))
+			return r;
+	}
+	return write_ready(fd, iov, n);
+}
+
+/* A blocking write is over when all is written. */
+static long write_loop(struct gr_try *t, const struct iovec *user_iov, int n)
+{
+	struct gr_iov iov;
+	long r, done = 0, err = gr_iov_copy(&iov, user_iov, n);
+
+	if (err < 0)
+		return err;
+	for (;;) {
+		r = write_try(t, iov.v, iov.n, done == 0);
+		if (r > 0) {
+			done += r;
+			gr_iov_skip(&iov, (size_t)r);
+			if (!iov.n || t->f->kind == GR_KIND_DGRAM)
+				break;
+		}
+		if (r == 0 || (r < 0 && r != -EAGAIN))
+			break;
+		if (r > 0 && (t->f->poll_first & GR_BIT(GR_WRITE)))
+			continue;
+		r = gr_try_wait(t);
+		if (r != 0)
+			break;
+	}
+	gr_try_end(t);
+	gr_iov_free(&iov);
+	return done ? done : r;
+}
+
+long green_write(int fd, const void *buf, size_t n)
+{
+	struct iovec iov = { (void *)buf, n };
+	struct gr_try t;
+
+	if (n == 0 || (ssize_t)n < 0 || !gr_try_begin(&t, fd, GR_WRITE) || t.f->kind == GR_KIND_FILE)
+		return raw(SYS_write, fd, buf, n);
+	if (gr_is_socket(t.f))
+		return green_sendto(fd, buf, n, 0, NULL, 0);
+	return write_loop(&t, &iov, 1);
+}
+
+long green_writev(int fd, const struct iovec *iov, int n)
+{
+	struct gr_try t;
+
+	if (bytes_of(iov, n) == 0 || !gr_try_begin(&t, fd, GR_WRITE) || t.f->kind == GR_KIND_FILE)
+		return raw(SYS_writev, fd, iov, n);
+	return write_loop(&t, iov, n);
+}
+
+long green_pwritev2(int fd, const struct iovec *iov, int n, unsigned long lo, unsigned long hi, int flags)
+{
+	if ((off_t)lo == HERE && flags == 0)
+		return green_writev(fd, iov, n);
+	return raw(SYS_pwritev2, fd, iov, n, lo, hi, flags);
+}
+
+/* --- the end of a descriptor ------------------------------------------------------------------------------------------------ */
+
+long green_close(int fd)
+{
+	struct gr_fd *f = gr_fd_peek(fd);
+	bool lingers = f && f->lingers;
+
+	if (f && f->own)
+		return -EBADF;
+	gr_fd_close(fd);
+	return lingers ? gr_offload(SYS_close, fd, 0, 0, 0, 0, 0) : raw(SYS_close, fd);
+}
+
+long green_close_range(unsigned first, unsigned last, unsigned flags)
+{
+	long r;
+
+	if (flags != 0 || first > last)
+		return raw(SYS_close_range, first, last, flags);
+	for (unsigned fd = first; fd <= last && fd < GR_FD_MAX; fd++) {
+		struct gr_fd *f = gr_fd_peek((int)fd);
+
+		if (!f) {
+			fd |= GR_FD_CHUNK - 1;
+		} else if (!f->own) {
+			gr_fd_close((int)fd);
+		} else {
+			r = fd > first ? raw(SYS_close_range, first, fd - 1, 0) : 0;
+			if (r < 0)
+				return r;
+			first = fd + 1;
+		}
+	}
+	return first <= last ? raw(SYS_close_range, first, last, 0) : 0;
+}
+
+/* --- descriptors made ------------------------------------------------------------------------------------------------------- */
+
+static long born(long fd, enum gr_fd_kind kind, bool nonblock)
+{
+	if (fd >= 0)
+		gr_fd_born((int)fd, kind, nonblock);
+	return fd;
+}
+
+long green_dup(int fd)
+{
+	long r = gr_is_own_fd(fd) ? -EBADF : raw(SYS_dup, fd);
+
+	if (r >= 0)
+		gr_fd_dup(fd, (int)r);
+	return r;
+}
+
+long green_dup3(int from, int to, int flags)
+{
+	long r;
+
+	if (from == to || to < 0 || gr_is_own_fd(from) || raw(SYS_fcntl, from, F_GETFD) < 0)
+		return gr_is_own_fd(from) ? -EBADF : raw(SYS_dup3, from, to, flags);
+	if (gr_is_own_fd(to))
+		return -EBUSY;
+	gr_fd_close(to);
+	r = raw(SYS_dup3, from, to, flags);
+	if (r >= 0)
+		gr_fd_dup(from, to);
+	return r;
+}
+
+long green_dup2(int from, int to)
+{
+	return from == to || to < 0 ? raw(SYS_dup2, from, to) : green_dup3(from, to, 0);
+}
+
+long green_pipe2(int *fds, int flags)
+{
+	long r = raw(SYS_pipe2, fds, flags);
+
+	if (r == 0) {
+		born(fds[0], GR_KIND_NOWAIT, (flags & O_NONBLOCK) != 0);
+		born(fds[1], GR_KIND_NOWAIT, (flags & O_NONBLOCK) != 0);
+	}
+	return r;
+}
+
+long green_pipe(int *fds)
+{
+	return green_pipe2(fds, 0);
+}
+
+long green_eventfd2(unsigned count, int flags)
+{
+	return born(raw(SYS_eventfd2, count, flags), GR_KIND_NOWAIT, (flags & EFD_NONBLOCK) != 0);
+}
+
+long green_eventfd(unsigned count)
+{
+	return green_eventfd2(count, 0);
+}
+
+long green_timerfd_create(int clock, int flags)
+{
+	return born(raw(SYS_timerfd_create, clock, flags), GR_KIND_NOWAIT, (flags & TFD_NONBLOCK) != 0);
+}
+
+long green_epoll_create1(int flags)
+{
+	return born(raw(SYS_epoll_create1, flags), GR_KIND_POLL, false);
+}
+
+long green_epoll_create(int size)
+{
+	return born(raw(SYS_epoll_create, size), GR_KIND_POLL, false);
+}

@@ -1,0 +1,85 @@
+/*
+ * memory.c - mappings, as far as they concern us: which memory is shared with others (futex.c), and new code to patch (gate.c)
+ */
+#include "green.h"
+#include "../arch/x86_64/arch.h"
+#include "../gate.h"
+#include "../map.h"
+#include "../offload.h"
+#include "../raw.h"
+#include "../sched.h"
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+
+static size_t whole_pages(size_t size)
+{
+	return (size + GR_PAGE - 1) & ~(size_t)(GR_PAGE - 1);
+}
+
+long green_mmap(uintptr_t addr, size_t size, int prot, int flags, int fd, off_t at)
+{
+	struct gr_carrier *c = gr_carrier();
+	long r = raw(SYS_mmap, addr, size, prot, flags, fd, at);
+
+	if (raw_failed(r))
+		return r;
+	if ((flags & MAP_TYPE) == MAP_SHARED || (flags & MAP_TYPE) == MAP_SHARED_VALIDATE)
+		gr_map_add_shared((uintptr_t)r, whole_pages(size));
+	else if (flags & MAP_FIXED)
+		gr_map_remove((uintptr_t)r, whole_pages(size));
+	if ((prot & PROT_EXEC) && !(flags & MAP_ANONYMOUS))
+		c->loads_code = c->current;
+	return r;
+}
+
+long green_munmap(uintptr_t addr, size_t size)
+{
+	long r = raw(SYS_munmap, addr, size);
+
+	if (r == 0)
+		gr_map_remove(addr, whole_pages(size));
+	return r;
+}
+
+long green_mremap(uintptr_t from, size_t old_size, size_t new_size, int flags, uintptr_t to)
+{
+	bool shared = gr_map_is_shared(from);
+	long r = raw(SYS_mremap, from, old_size, new_size, flags, to);
+
+	if (raw_failed(r))
+		return r;
+	if (shared && old_size && !(flags & MREMAP_DONTUNMAP))
+		gr_map_remove(from, whole_pages(old_size));
+	if (shared)
+		gr_map_add_shared((uintptr_t)r, whole_pages(new_size));
+	else
+		gr_map_remove((uintptr_t)r, whole_pages(new_size));
+	return r;
+}
+
+long green_shmat(int id, uintptr_t addr, int flags)
+{
+	struct shmid_ds ds;
+	long r = raw(SYS_shmat, id, addr, flags);
+
+	if (!raw_failed(r) && raw(SYS_shmctl, id, IPC_STAT, &ds) == 0)
+		gr_map_add_shared((uintptr_t)r, whole_pages(ds.shm_segsz));
+	return r;
+}
+
+/*
+ * The dynamic linker's last change to a library, after relocation and before its constructors, is to protect its RELRO part: the
+ * library is in the list of loaded objects by then, and nobody has called it yet.
+ */
+long green_mprotect(uintptr_t addr, size_t size, int prot)
+{
+	struct gr_carrier *c = gr_carrier();
+	long r = raw(SYS_mprotect, addr, size, prot);
+
+	if (GR_UNLIKELY(c->loads_code == c->current) && c->gated && r == 0 && prot == PROT_READ) {
+		c->loads_code = NULL;
+		gr_with_vectors(gr_gate_patch);
+	}
+	return r;
+}
