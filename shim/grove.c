@@ -1,0 +1,365 @@
+/*
+ * grove.c - the launcher: grove [options] [--] program [args]
+ *
+ * Finds libgrove-shim.so, puts it into LD_PRELOAD and executes the program.  The dynamic linker ignores LD_PRELOAD for some
+ * programs and reads it never for others; such a program would run without grove and nobody would know.  So the launcher looks
+ * at the file the way execve(2) and ld.so(8) will, and says in one line why it cannot work and what to do instead.
+ */
+#include <grove/version.h>
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define SHIM		"libgrove-shim.so"
+#define SCRIPT_DEPTH	5		/* of interpreters that are scripts themselves; exec_binprm() in the kernel's fs/exec.c */
+#define SCRIPT_LINE	256		/* BINPRM_BUF_SIZE: what the kernel reads of a script */
+
+enum { EXIT_USAGE = 2, EXIT_CANNOT = 126, EXIT_MISSING = 127 };		/* as shells have them */
+
+/* One row per option of the runtime: the option, the environment variable that does the same, and what it does. */
+static const struct option {
+	const char *name, *variable, *argument, *help;
+} options[] = {
+	{ "stats",       "GROVE_STATS",       "FILE", "at exit, tell what was done; to FILE instead of standard error" },
+	{ "no-children", "GROVE_NO_CHILDREN", NULL,   "programs that this program starts run without grove" },
+};
+
+static const char *script;	/* while its interpreter is looked at */
+
+static _Noreturn __attribute__((format(printf, 3, 4))) void refuse(int status, const char *file, const char *why, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "grove: %s", file);
+	if (script)
+		fprintf(stderr, " (interpreter of %s)", script);
+	fputs(": ", stderr);
+	va_start(ap, why);
+	vfprintf(stderr, why, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	exit(status);
+}
+
+/* --- the command line ---------------------------------------------------------------------------------------------------- */
+
+static void usage(FILE *to)
+{
+	fputs("usage: grove [options] [--] program [arguments]\n", to);
+}
+
+static int help(void)
+{
+	usage(stdout);
+	puts("Run a threaded program with green threads.\n");
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		const struct option *o = &options[i];
+		char left[40];
+
+		snprintf(left, sizeof(left), "--%s%s%s%s", o->name, o->argument ? "[=" : "", o->argument ? o->argument : "",
+			 o->argument ? "]" : "");
+		printf("  %-16s  %s (%s=%s)\n", left, o->help, o->variable, o->argument ? "1 or a path" : "1");
+	}
+	printf("  %-16s  this text\n  %-16s  the version\n", "--help", "--version");
+	puts("\nExit status: the program's; 2 for a wrong option, 126 for a program grove cannot run, 127 for one not found.");
+	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* A path the program can still use after it has changed its directory. */
+static const char *absolute(const char *path)
+{
+	char cwd[PATH_MAX], *full;
+
+	if (path[0] == '/' || !getcwd(cwd, sizeof(cwd)) || asprintf(&full, "%s/%s", cwd, path) == -1)
+		return path;
+	return full;
+}
+
+/* @arg is what follows the dashes: name or name=value.  False: there is no such option. */
+static bool set_option(const char *arg)
+{
+	size_t n = strcspn(arg, "=");
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		const struct option *o = &options[i];
+
+		if (strlen(o->name) != n || strncmp(o->name, arg, n))
+			continue;
+		if (arg[n] == '=' && (!o->argument || !arg[n + 1]))
+			return false;
+		setenv(o->variable, arg[n] == '=' ? absolute(arg + n + 1) : "1", 1);
+		return true;
+	}
+	return false;
+}
+
+/* The index of the program in argv; ends here after --help, --version and mistakes. */
+static int parse(int argc, char **argv)
+{
+	int i = 1;
+
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (!strcmp(argv[i], "--")) {
+			i++;
+			break;
+		}
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			exit(help());
+		if (!strcmp(argv[i], "--version")) {
+			puts("grove " GROVE_VERSION);
+			exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+		}
+		if (strncmp(argv[i], "--", 2) || !set_option(argv[i] + 2)) {
+			fprintf(stderr, "grove: unknown option %s; ", argv[i]);
+			usage(stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	if (i >= argc) {
+		usage(stderr);
+		exit(EXIT_USAGE);
+	}
+	return i;
+}
+
+/* --- finding files ------------------------------------------------------------------------------------------------------- */
+
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+/* Beside the launcher (build tree: in libtool's folder), below the same prefix, or where it was to be installed. */
+static const char *find_shim(void)
+{
+	static const char *const places[] = { "%s/" SHIM, "%s/.libs/" SHIM, "%s/../lib/" SHIM, GROVE_LIBDIR "/" SHIM };
+	static char path[PATH_MAX + 64];
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash = n > 0 ? memrchr(self, '/', n) : NULL;
+
+	if (slash)
+		*slash = '\0';
+	for (size_t i = slash ? 0 : 3; i < sizeof(places) / sizeof(places[0]); i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-extra-args"
+		snprintf(path, sizeof(path), places[i], self);
+#pragma GCC diagnostic pop
+		if (is_file(path))
+			return path;
+	}
+	refuse(EXIT_CANNOT, SHIM, "not found beside the launcher nor in " GROVE_LIBDIR "; run `make install' again");
+}
+
+/* What execvp(3) would execute for @name, in memory of its own.  Ends the launcher when there is nothing. */
+static char *find_program(const char *name)
+{
+	char path[PATH_MAX + NAME_MAX + 2];
+	const char *dirs = getenv("PATH"), *end;
+	bool denied = false;
+
+	if (!*name)
+		refuse(EXIT_MISSING, "''", "not found; name a program");
+	if (strchr(name, '/'))
+		return strdup(name);
+	for (dirs = dirs ? dirs : "/bin:/usr/bin"; dirs; dirs = *end ? end + 1 : NULL) {
+		end = strchrnul(dirs, ':');
+		if (end == dirs)		/* an empty entry is the current directory */
+			snprintf(path, sizeof(path), "./%s", name);
+		else if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", (int)(end - dirs), dirs, name) >= sizeof(path))
+			continue;
+		errno = 0;
+		if (is_file(path) && !access(path, X_OK))
+			return strdup(path);
+		denied |= errno == EACCES;
+	}
+	if (denied)
+		refuse(EXIT_CANNOT, name, "permission denied; a file of that name in PATH is not executable (chmod +x)");
+	refuse(EXIT_MISSING, name, "not found in PATH; give its path, or add its folder to PATH");
+}
+
+/* --- will the dynamic linker obey LD_PRELOAD for this file? -------------------------------------------------------------- */
+
+/* The kernel marks these executions AT_SECURE, and ld.so then drops LD_PRELOAD entries that hold a slash. */
+static void check_credentials(const char *file, int fd, const struct stat *st)
+{
+	struct statvfs fs;
+	bool setuid = st->st_mode & S_ISUID && st->st_uid != getuid();
+	bool setgid = (st->st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st->st_gid != getgid();
+
+	if (geteuid() != getuid() || getegid() != getgid())
+		refuse(EXIT_CANNOT, file, "the effective and real user or group differ here, so nothing can be preloaded; run as one user");
+	if (!fstatvfs(fd, &fs) && fs.f_flag & ST_NOSUID)
+		return;
+	if ((setuid || setgid) && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		refuse(EXIT_CANNOT, file, "set%s, so nothing can be preloaded; run it without grove, or as %s that owns it",
+		       setuid ? "uid" : "gid", setuid ? "the user" : "the group");
+	if (getuid() && fgetxattr(fd, "security.capability", NULL, 0) > 0)
+		refuse(EXIT_CANNOT, file, "has file capabilities, so nothing can be preloaded; run it as root, or a copy without (setcap -r)");
+}
+
+/* The dynamic linker the file names must be glibc's and be there. */
+static void check_linker(const char *file, const char *linker)
+{
+	const char *base = strrchr(linker, '/') ? strrchr(linker, '/') + 1 : linker;
+
+	if (strstr(base, "musl"))
+		refuse(EXIT_CANNOT, file, "built for musl; grove needs a build for glibc");
+	if (strncmp(base, "ld-linux", 8) && strncmp(base, "ld-lsb", 6))
+		refuse(EXIT_CANNOT, file, "its dynamic linker is %s; grove needs a build for glibc", linker);
+	if (access(linker, X_OK))
+		refuse(errno == ENOENT ? EXIT_MISSING : EXIT_CANNOT, file, "its dynamic linker %s: %s; install it, or rebuild the program", linker, strerror(errno));
+}
+
+static void check_elf(const char *file, int fd, const Elf64_Ehdr *h, size_t got)
+{
+	char linker[PATH_MAX];
+
+	if (got > EI_CLASS && h->e_ident[EI_CLASS] == ELFCLASS32)
+		refuse(EXIT_CANNOT, file, "a 32-bit program; grove needs a 64-bit build");
+	if (got < sizeof(*h) || h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_phentsize != sizeof(Elf64_Phdr))
+		refuse(EXIT_CANNOT, file, "a damaged ELF file; build or install it again");
+	if (h->e_machine != EM_X86_64 || h->e_ident[EI_DATA] != ELFDATA2LSB)
+		refuse(EXIT_CANNOT, file, "built for another processor (ELF machine %u); grove needs an x86-64 build", h->e_machine);
+	if (h->e_type != ET_EXEC && h->e_type != ET_DYN)
+		refuse(EXIT_CANNOT, file, "an ELF file but not a program; link it first");
+	for (unsigned i = 0; i < h->e_phnum; i++) {
+		Elf64_Phdr p;
+
+		if (pread(fd, &p, sizeof(p), h->e_phoff + i * sizeof(p)) != sizeof(p))
+			refuse(EXIT_CANNOT, file, "a damaged ELF file; build or install it again");
+		if (p.p_type != PT_INTERP)
+			continue;
+		if (p.p_filesz < 2 || p.p_filesz > sizeof(linker) || pread(fd, linker, p.p_filesz, p.p_offset) != (ssize_t)p.p_filesz)
+			refuse(EXIT_CANNOT, file, "a damaged ELF file; build or install it again");
+		linker[p.p_filesz - 1] = '\0';
+		check_linker(file, linker);
+		return;
+	}
+	refuse(EXIT_CANNOT, file, "statically linked, so nothing can be preloaded; use a dynamically linked build");
+}
+
+static void check_file(const char *file, int depth);
+
+/* env(1) as an interpreter executes what its argument names: `env prog', `env -S VAR=value prog args'. */
+static void check_env(const char *arg, int depth)
+{
+	char *words = strdup(arg), *save = NULL, *word = words ? strtok_r(words, " \t", &save) : NULL;
+
+	if (word && !strncmp(word, "-S", 2))
+		word = word[2] ? word + 2 : strtok_r(NULL, " \t", &save);
+	while (word && strchr(word, '='))
+		word = strtok_r(NULL, " \t", &save);
+	if (word && *word != '-') {		/* other options of env: leave it to env */
+		char *found = find_program(word);
+
+		check_file(found, depth);
+		free(found);
+	}
+	free(words);
+}
+
+/* @line: what follows "#!".  As in the kernel, the interpreter ends at white space, and the rest of the line is one argument. */
+static void check_script(const char *file, char *line, int depth)
+{
+	char *interpreter, *arg;
+
+	line[strcspn(line, "\n")] = '\0';
+	interpreter = line + strspn(line, " \t");
+	arg = interpreter + strcspn(interpreter, " \t");
+	if (*arg)
+		*arg++ = '\0';
+	arg += strspn(arg, " \t");
+	if (!*interpreter)
+		refuse(EXIT_CANNOT, file, "a script that names no interpreter after #!; write one, such as #!/bin/sh");
+	if (depth == SCRIPT_DEPTH)
+		refuse(EXIT_CANNOT, file, "too many scripts that are each other's interpreters; name a program after #!");
+	script = file;
+	check_file(interpreter, depth + 1);
+	if (*arg && !strcmp(basename(interpreter), "env"))
+		check_env(arg, depth + 1);
+	script = NULL;
+}
+
+static void check_mode(const char *file, const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode))
+		refuse(EXIT_CANNOT, file, "is a directory; name a program in it");
+	if (!S_ISREG(st->st_mode))
+		refuse(EXIT_CANNOT, file, "is not a regular file; name a program");
+	if (access(file, X_OK))
+		refuse(EXIT_CANNOT, file, "%s", errno == EACCES ? "permission denied; make it executable (chmod +x)" : strerror(errno));
+}
+
+/* Comes back only when the file can be executed and will obey LD_PRELOAD. */
+static void check_file(const char *file, int depth)
+{
+	union {
+		char bytes[SCRIPT_LINE + 1];
+		Elf64_Ehdr elf;
+	} head = { 0 };
+	struct stat st;
+	ssize_t n;
+	int fd;
+
+	if (stat(file, &st))
+		refuse(errno == ENOENT ? EXIT_MISSING : EXIT_CANNOT, file, "%s",
+		       errno == ENOENT ? "not found; check the path" : strerror(errno));
+	check_mode(file, &st);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return;			/* executable but not readable: the kernel can do more than we */
+	n = read(fd, head.bytes, SCRIPT_LINE);
+	if (n >= 2 && !memcmp(head.bytes, "#!", 2)) {
+		check_script(file, head.bytes + 2, depth);
+	} else if (n >= SELFMAG && !memcmp(head.bytes, ELFMAG, SELFMAG)) {
+		check_elf(file, fd, &head.elf, n);
+		check_credentials(file, fd, &st);
+	} else {
+		refuse(EXIT_CANNOT, file, "neither an ELF program nor a script with #!; run it by its interpreter");
+	}
+	close(fd);
+}
+
+/* --- and go -------------------------------------------------------------------------------------------------------------- */
+
+static void set_preload(const char *shim)
+{
+	const char *old = getenv("LD_PRELOAD");
+	size_t n = strlen(shim);
+	char *value;
+
+	if (strpbrk(shim, " :$"))
+		refuse(EXIT_CANNOT, shim, "a path with a space, colon or dollar sign cannot be preloaded; move grove to another folder");
+	if (old && !strncmp(old, shim, n) && (!old[n] || old[n] == ' ' || old[n] == ':'))
+		return;			/* grove run by grove */
+	if (asprintf(&value, "%s%s%s", shim, old && *old ? ":" : "", old ? old : "") == -1 || setenv("LD_PRELOAD", value, 1))
+		refuse(EXIT_CANNOT, SHIM, "%s", strerror(errno));
+	free(value);
+}
+
+int main(int argc, char **argv)
+{
+	int first = parse(argc, argv);
+	char *program = find_program(argv[first]);
+
+	check_file(program, 0);
+	set_preload(find_shim());
+	execv(program, argv + first);
+	refuse(errno == ENOENT ? EXIT_MISSING : EXIT_CANNOT, program, "%s", strerror(errno));
+}
