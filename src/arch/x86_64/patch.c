@@ -1,22 +1,23 @@
 /*
  * patch.c - rewrite the `syscall` instructions of the loaded objects into jumps to the gate
  *
- * A text is never changed where it lies.  For each: thunks are written to fresh memory near it; then a second private mapping of the
- * same file is made, changed while it is writable and not executable, made executable and not writable, and moved over the text by
- * one mremap().  So a kernel that refuses any of it (SELinux's execmod, PR_SET_MDWE, a seccomp filter) refuses it on the copy and
- * nothing has happened yet; and no moment exists in which libc's code cannot be run by a signal handler, another thread, or us.
+ * A text is never changed where it lies.  For each: thunks are written to fresh memory near it; then a second private mapping of
+ * the same file is made, changed while it is writable and not executable, made executable and not writable, and moved over the
+ * text by one mremap().  So a kernel that refuses any of it (SELinux's execmod, PR_SET_MDWE, a seccomp filter) refuses it on the
+ * copy and nothing has happened yet; and no moment exists in which libc's code cannot be run by a signal handler, another thread,
+ * or us.
  *
- * Where the file is gone or is not what was loaded (replaced by an upgrade, changed by a debugger), the pages that differ are copied
- * from the text, so the result is always the text as it was, plus the jumps.
+ * Where the file is gone or is not what was loaded (replaced by an upgrade, changed by a debugger), the pages that differ are
+ * copied from the text, so the result is always the text as it was, plus the jumps.
  *
- * What has been done is remembered by address.  An address may come back with another object after dlclose(): the remembered jump is
- * then no longer there.
+ * What has been done is remembered by address.  An address may come back with another object after dlclose(): the remembered jump
+ * is then no longer there.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE	/* dl_iterate_phdr, mremap */
 #endif
 #include "arch.h"
-#include "sites.h"
+#include "thunk.h"
 #include "../../raw.h"
 
 #include <errno.h>
@@ -27,264 +28,18 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
-
-#define REACH		0x7ff00000l	/* of a rel32, with room to spare */
-#define LOWEST		0x10000l	/* vm.mmap_min_addr as everyone has it */
-#define THUNK_ALIGN	16
-
-/* Code of the thunk around the moved instructions: see arch.h */
-#define LEA_DOWN	"\x48\x8d\x64\x24\x80"			/* lea -128(%rsp), %rsp */
-#define LEA_SITE	"\x48\x8d\x0d"				/* lea rel32(%rip), %rcx */
-#define CALL_GATE	"\xff\x15"				/* call *rel32(%rip) */
-#define LEA_UP		"\x48\x8d\xa4\x24\x80\0\0\0"		/* lea 128(%rsp), %rsp */
-#define RAW_WAY		"\xeb\x02\x0f\x05"			/* jmp over the next; syscall: GR_THUNK_RAW after the call */
-#define JMP		"\xe9"
+#define JMP		0xe9
 #define INT3		0xcc
-#define THUNK_FIXED	(5 + 3 + 4 + 2 + 4 + 8 + 4 + 1 + 4)
 
-static uintptr_t page_down(uintptr_t a)
+/* --- one text ----------------------------------------------------------------------------------------------------------- */
+
+/* Zeroed */
+static void *map_anywhere(size_t size)
 {
-	return a & ~(uintptr_t)(GR_PAGE - 1);
+	long r = raw(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return raw_failed(r) ? NULL : (void *)r;
 }
-
-static uintptr_t page_up(uintptr_t a)
-{
-	return page_down(a + GR_PAGE - 1);
-}
-
-/* --- memory near a text -------------------------------------------------------------------------------------------------- */
-
-/* Reads /proc/self/maps a buffer at a time; only the addresses */
-struct maps {
-	int fd;
-	size_t pos, len;
-	char buf[4096];
-};
-
-static int next_char(struct maps *m)
-{
-	if (m->pos == m->len) {
-		long n = raw(SYS_read, m->fd, m->buf, sizeof(m->buf));
-
-		if (n <= 0)
-			return -1;
-		m->pos = 0;
-		m->len = (size_t)n;
-	}
-	return (unsigned char)m->buf[m->pos++];
-}
-
-static uintptr_t next_hex(struct maps *m)
-{
-	uintptr_t v = 0;
-
-	for (int c; (c = next_char(m)) >= 0;) {
-		if (c >= '0' && c <= '9')
-			v = v << 4 | (uintptr_t)(c - '0');
-		else if (c >= 'a' && c <= 'f')
-			v = v << 4 | (uintptr_t)(c - 'a' + 10);
-		else
-			break;
-	}
-	return v;
-}
-
-static bool next_mapping(struct maps *m, uintptr_t *ret_lo, uintptr_t *ret_hi)
-{
-	int c;
-
-	*ret_lo = next_hex(m);
-	*ret_hi = next_hex(m);
-	while ((c = next_char(m)) >= 0 && c != '\n')
-		;
-	return *ret_hi != 0;
-}
-
-static void *map_at(uintptr_t at, size_t size, int how)
-{
-	long r = raw(SYS_mmap, at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | how, -1, 0);
-
-	if (raw_failed(r))
-		return NULL;
-	return (void *)r;
-}
-
-/* The object a text is part of: thunks must reach its data too. */
-struct span {
-	uintptr_t lo, hi;
-};
-
-static struct span span_of(const struct dl_phdr_info *o)
-{
-	struct span s = { UINTPTR_MAX, 0 };
-
-	for (unsigned i = 0; i < o->dlpi_phnum; i++) {
-		uintptr_t lo = o->dlpi_addr + o->dlpi_phdr[i].p_vaddr, hi = lo + o->dlpi_phdr[i].p_memsz;
-
-		if (o->dlpi_phdr[i].p_type != PT_LOAD)
-			continue;
-		s.lo = lo < s.lo ? lo : s.lo;
-		s.hi = hi > s.hi ? hi : s.hi;
-	}
-	return s;
-}
-
-static bool in_reach(struct span s, uintptr_t at, size_t size)
-{
-	return (intptr_t)(at + size - s.lo) < REACH && (intptr_t)(s.hi - at) < REACH;
-}
-
-/*
- * A gap within reach: the nearest below the object, else in the middle of one above.  Not at the foot of one above: the heap grows into
- * that one.
- */
-static void *map_near(struct span s, size_t size)
-{
-	uintptr_t lowest = (intptr_t)s.hi < REACH + LOWEST ? LOWEST : page_up(s.hi - REACH);
-	uintptr_t highest = page_down(s.lo + REACH);
-	uintptr_t below = 0, above = 0, foot = LOWEST, lo, hi;
-	struct maps m = { .fd = (int)raw(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0) };
-	void *p = NULL;
-
-	while (m.fd >= 0 && !above && next_mapping(&m, &lo, &hi)) {
-		uintptr_t from = foot > lowest ? foot : lowest, to = lo < highest ? lo : highest;
-
-		foot = hi;
-		if (from >= to || to - from < size)
-			continue;
-		if (to <= s.lo)
-			below = to - size;
-		else
-			above = page_down(from + (to - from - size) / 2);
-	}
-	if (m.fd >= 0)
-		raw(SYS_close, m.fd);
-	if (below)
-		p = map_at(below, size, MAP_FIXED_NOREPLACE);
-	if (!p && above)
-		p = map_at(above, size, MAP_FIXED_NOREPLACE);
-	if (!p)
-		p = map_at(page_down(s.lo - size), size, 0);	/* no /proc: the kernel may know a place near */
-	if (p && !in_reach(s, (uintptr_t)p, size)) {
-		raw(SYS_munmap, p, size);
-		p = NULL;
-	}
-	return p;
-}
-
-/* --- thunks -------------------------------------------------------------------------------------------------------------- */
-
-/* Code being written, one instruction after another */
-static uint8_t *put(uint8_t *to, const void *code, size_t n)
-{
-	memcpy(to, code, n);
-	return to + n;
-}
-
-/* The last four bytes of an instruction, naming @target relative to its end */
-static uint8_t *put_rel32(uint8_t *to, const void *target)
-{
-	int32_t rel = (int32_t)((intptr_t)target - (intptr_t)(to + 4));
-
-	return put(to, &rel, 4);
-}
-
-static size_t moved_size(struct gr_insn in)
-{
-	return in.kind == GR_INSN_JCC ? 6 : in.kind == GR_INSN_JMP ? 5 : in.len;
-}
-
-static size_t thunk_size(const struct gr_site *s)
-{
-	size_t size = THUNK_FIXED;
-
-	for (unsigned i = 0; i < s->nbefore; i++)
-		size += moved_size(s->prev[i]);
-	for (unsigned i = 0; i < s->nafter; i++)
-		size += moved_size(s->next[i]);
-	return (size + THUNK_ALIGN - 1) & ~(size_t)(THUNK_ALIGN - 1);
-}
-
-/* Where the branch @in at @from leads: its last bytes are a rel8 or a rel32. */
-static const uint8_t *branch_target(const uint8_t *from, struct gr_insn in)
-{
-	int32_t rel;
-
-	if (in.len == 2)
-		return from + 2 + (int8_t)from[1];
-	memcpy(&rel, from + in.len - 4, 4);
-	return from + in.len + rel;
-}
-
-/* The instruction @in, now at @from, so that it does the same at @to */
-static uint8_t *put_moved(uint8_t *to, const uint8_t *from, struct gr_insn in)
-{
-	uint8_t jcc[2] = { 0x0f, 0x80 | ((in.len == 2 ? from[0] : from[1]) & 0x0f) };
-	int32_t disp;
-
-	switch (in.kind) {
-	case GR_INSN_JCC:
-		return put_rel32(put(to, jcc, 2), branch_target(from, in));
-	case GR_INSN_JMP:
-		return put_rel32(put(to, JMP, 1), branch_target(from, in));
-	case GR_INSN_RIP:
-		memcpy(&disp, from + in.disp, 4);
-		disp += (int32_t)(from - to);
-		put(to, from, in.len);
-		memcpy(to + in.disp, &disp, 4);
-		return to + in.len;
-	default:
-		return put(to, from, in.len);
-	}
-}
-
-static void write_thunk(uint8_t *to, const struct gr_site *s, const void *gate)
-{
-	const uint8_t *after = s->at + GR_SITE_SYSCALL, *from = s->at - s->before;
-
-	for (unsigned i = s->nbefore; i-- > 0; from += s->prev[i].len)
-		to = put_moved(to, from, s->prev[i]);
-	to = put(to, LEA_DOWN, 5);
-	to = put_rel32(put(to, LEA_SITE, 3), after);
-	to = put_rel32(put(to, CALL_GATE, 2), gate);
-	to = put(to, LEA_UP, 8);
-	to = put(to, RAW_WAY, 4);
-	from = after;
-	for (unsigned i = 0; i < s->nafter; from += s->next[i++].len)
-		to = put_moved(to, from, s->next[i]);
-	put_rel32(put(to, JMP, 1), from);
-}
-
-/* Thunks for all movable sites, the pointer to the gate first; NULL when there is no memory near */
-static uint8_t *write_thunks(const struct gr_text *t, const struct gr_site *sites, size_t n, size_t *ret_size)
-{
-	static const char *const gate = gr_gate;
-	size_t size = THUNK_ALIGN;
-	uint8_t *thunks, *to;
-
-	for (size_t i = 0; i < n; i++)
-		if (sites[i].state == GR_SITE_MOVABLE)
-			size += thunk_size(&sites[i]);
-	size = page_up(size);
-	thunks = map_near(span_of(t->object), size);
-	if (!thunks)
-		return NULL;
-	memset(thunks, INT3, size);
-	memcpy(thunks, &gate, sizeof(gate));
-	to = thunks + THUNK_ALIGN;
-	for (size_t i = 0; i < n; i++)
-		if (sites[i].state == GR_SITE_MOVABLE) {
-			write_thunk(to, &sites[i], thunks);
-			to += thunk_size(&sites[i]);
-		}
-	*ret_size = size;
-	return thunks;
-}
-
-/* --- the text ------------------------------------------------------------------------------------------------------------ */
 
 /* The pages of a text from its first site to its last, and the copy that will replace them */
 struct swap {
@@ -313,10 +68,10 @@ static uint64_t file_offset(const struct dl_phdr_info *o, uintptr_t page)
 {
 	for (unsigned i = 0; i < o->dlpi_phnum; i++) {
 		const ElfW(Phdr) *ph = &o->dlpi_phdr[i];
-		uintptr_t lo = page_down(o->dlpi_addr + ph->p_vaddr);
+		uintptr_t lo = gr_page_down(o->dlpi_addr + ph->p_vaddr);
 
 		if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X) && page >= lo && page < o->dlpi_addr + ph->p_vaddr + ph->p_memsz)
-			return page_down(ph->p_offset) + (page - lo);
+			return gr_page_down(ph->p_offset) + (page - lo);
 	}
 	return 0;
 }
@@ -330,8 +85,8 @@ static bool same_page(const uint64_t *a, const uint64_t *b)
 	return differ == 0;
 }
 
-/* A writable copy of the pages in s->lo .. s->lo + s->size; of its file where possible, so that only the changed pages take memory and
- * debuggers and profilers still know what it is */
+/* A writable copy of the pages in s->lo .. s->lo + s->size; of its file where possible, so that only the changed pages take memory
+ * and debuggers and profilers still know what it is */
 static int copy_text(const struct gr_text *t, struct swap *s)
 {
 	uint64_t off = file_offset(t->object, s->lo);
@@ -363,9 +118,10 @@ static void write_jumps(const struct swap *s, const struct gr_site *sites, size_
 
 		if (sites[i].state != GR_SITE_MOVABLE)
 			continue;
-		to = put(put(to, JMP, 1), &rel, 4);
-		memset(to, INT3, size - GR_SITE_JUMP);
-		thunk += thunk_size(&sites[i]);
+		*to = JMP;
+		memcpy(to + 1, &rel, 4);
+		memset(to + GR_SITE_JUMP, INT3, size - GR_SITE_JUMP);
+		thunk += gr_thunk_size(&sites[i]);
 	}
 }
 
@@ -379,14 +135,14 @@ static int swap_text(const struct gr_text *t, const struct gr_site *sites, size_
 	for (size_t i = 0; i < n; i++)
 		if (sites[i].state == GR_SITE_MOVABLE) {
 			if (!s.lo)
-				s.lo = page_down((uintptr_t)(sites[i].at - sites[i].before));
-			hi = page_up((uintptr_t)(sites[i].at + GR_SITE_SYSCALL + sites[i].after));
+				s.lo = gr_page_down((uintptr_t)(sites[i].at - sites[i].before));
+			hi = gr_page_up((uintptr_t)(sites[i].at + GR_SITE_SYSCALL + sites[i].after));
 		}
 	s.size = hi - s.lo;
 	r = copy_text(t, &s);
 	if (r < 0)
 		return (int)r;
-	write_jumps(&s, sites, n, thunks + THUNK_ALIGN);
+	write_jumps(&s, sites, n, thunks + GR_THUNK_FIRST);
 	r = raw(SYS_mprotect, s.copy, s.size, PROT_READ | PROT_EXEC);
 	if (r == 0)
 		r = raw(SYS_mremap, s.copy, s.size, s.size, MREMAP_MAYMOVE | MREMAP_FIXED, s.lo);
@@ -420,7 +176,7 @@ static int rewrite(const struct gr_text *t, const struct gr_site *sites, size_t 
 		i++;
 	if (i == n)
 		return 0;
-	ret->thunks = write_thunks(t, sites, n, &ret->size);
+	ret->thunks = gr_thunks_write(t, sites, n, &ret->size);
 	if (!ret->thunks)
 		return -ENOMEM;
 	r = (int)raw(SYS_mprotect, ret->thunks, ret->size, PROT_READ | PROT_EXEC);
@@ -444,7 +200,7 @@ int gr_patch_text(const struct gr_text *t, struct gr_patch_stats *stats, struct 
 	*ret = (struct gr_rewritten){ 0 };
 	if (n == 0)
 		return 0;
-	sites = map_at(0, size, 0);
+	sites = map_anywhere(size);
 	if (!sites)
 		return -ENOMEM;
 	gr_sites_find(t, sites, n, (uint8_t *)(sites + n));
@@ -484,7 +240,7 @@ static bool reserve(void)
 
 	if (memory.n < memory.room)
 		return true;
-	bigger = map_at(0, room * sizeof(struct known), 0);
+	bigger = map_anywhere(room * sizeof(struct known));
 	if (!bigger)
 		return false;
 	if (memory.texts) {
@@ -516,7 +272,7 @@ static bool is_known(const struct gr_text *t, const struct pass *pass)
 		k->seen = k->hi == (uintptr_t)t->hi;
 		if (k->seen && jump) {
 			memcpy(&rel, jump + 1, 4);
-			k->seen = *jump == 0xe9 &&
+			k->seen = *jump == JMP &&
 				  (uintptr_t)(jump + GR_SITE_JUMP + rel - (uint8_t *)k->done.thunks) < k->done.size;
 		} else if (k->seen) {
 			k->seen = pass->subs == memory.subs;

@@ -1,7 +1,7 @@
 /*
  * sites.h - the `syscall` instructions of one stretch of text, and which bytes around each may be moved aside
  *
- * Finding (sites.c) only reads; changing (patch.c) only writes what was found.  Shared by these two and the unit test.
+ * Finding (sites.c) only reads; changing (patch.c, thunk.c) only writes what was found.  Shared by these and the unit test.
  */
 #ifndef GR_SITES_H
 #define GR_SITES_H
@@ -62,14 +62,11 @@ struct gr_site {
 size_t gr_sites_count(const struct gr_text *t);
 
 /*
- * Fill @sites, of @n elements, in order of address, each with a final state: NONE, KEPT, FAILED or MOVABLE.  @filter is zeroed memory
- * of gr_sites_filter_size() bytes.
+ * Fill @sites, of @n elements, in order of address, each with a final state: NONE, KEPT, FAILED or MOVABLE.  @filter is zeroed
+ * memory of gr_sites_filter_size() bytes.
  */
 void gr_sites_find(const struct gr_text *t, struct gr_site *sites, size_t n, uint8_t *filter);
 size_t gr_sites_filter_size(const struct gr_text *t);
-
-/* Bytes of the object @o at @p .. @p + @len can be read: they lie in one of its readable segments. */
-bool gr_object_reads(const struct dl_phdr_info *o, const void *p, size_t len);
 
 /* What has been done to a text; all 0 when it has no site that can be rewritten */
 struct gr_rewritten {
