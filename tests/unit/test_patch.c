@@ -172,16 +172,20 @@ __asm__(".section .text.sites, \"ax\", @progbits\n"
 ROWS(DECLARE)
 extern const uint8_t sites_begin[], sites_end[];
 
+/* Offsets, because an address of a site in our data would be one that something may jump to. */
+#define OFFSET(name, ...) ".long here_" #name " - sites_begin\n"
+__asm__(".section .rodata\n .p2align 2\n .globl here_offsets\n here_offsets:\n" ROWS(OFFSET) ".text\n");
+extern const uint32_t here_offsets[];
+
 static const struct row {
 	const char *name, *when;
-	const uint8_t *here;
 	long (*call)(long, long);
 	enum gr_site_state state;
 	unsigned before, after;
 	bool called;
 } rows[] = {
 #define DEFINE(name, state, before, after, called, when) \
-	{ #name, when, here_##name, site_##name, GR_SITE_##state, before, after, called },
+	{ #name, when, site_##name, GR_SITE_##state, before, after, called },
 	ROWS(DEFINE)
 };
 
@@ -212,10 +216,12 @@ static struct gr_site *find_sites(const struct gr_text *t, size_t *ret_n)
 
 static void check_row(const struct row *row, const struct gr_site *sites, size_t n)
 {
+	const uint8_t *here = sites_begin + here_offsets[row - rows];
+
 	for (size_t i = 0; i < n; i++) {
 		const struct gr_site *s = &sites[i];
 
-		if (s->at != row->here)
+		if (s->at != here)
 			continue;
 		if (s->state != row->state || s->before != row->before || s->after != row->after)
 			fail_msg("%s: %s: state %d, before %d, after %d, targets %#lx", row->name, row->when, s->state, s->before,

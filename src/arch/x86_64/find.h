@@ -45,6 +45,7 @@ void gr_targets_begin(struct gr_find *f);					/* fills in the filter */
 void gr_targets_of(struct gr_find *f, const uint8_t *p, const ZydisDecodedInstruction *in);	/* of a decoded instruction */
 void gr_targets_short(struct gr_find *f, const uint8_t *lo, const uint8_t *hi);	/* short branches, at whatever alignment */
 void gr_targets_near(struct gr_find *f);					/* near branches of the whole text */
+void gr_targets_relocated(struct gr_find *f);					/* addresses in the object's data */
 void gr_targets_around(struct gr_find *f, const uint8_t *at);			/* all that can reach @at by a short branch */
 
 /* choose.c: the final state of each site */

@@ -215,7 +215,9 @@ void gr_sites_find(const struct gr_text *t, struct gr_site *sites, size_t n, uin
 		else
 			look_at_gap(&f, r, &sites[i++]);
 	}
-	if (any_real(sites, f.n))
+	if (any_real(sites, f.n)) {
 		gr_targets_near(&f);
+		gr_targets_relocated(&f);
+	}
 	gr_choose(t, sites, f.n);
 }

@@ -1,10 +1,11 @@
 /*
  * targets.c - which addresses near the sites something may jump to
  *
- *	near branches	the whole text is searched for anything that looks like a jmp, jcc or call rel32 and would land near a site:
- *			this finds the jumps from the cold part of a function into its hot part, and from one function into another
+ *	near branches	the whole text is searched for anything that looks like a jmp, jcc or call rel32 and leads near a site:
+ *			this finds the jumps from the cold part of a function into its hot part, and between functions
  *	short branches	of the same function, from decoding it; no assembler is asked for short ones across functions
- *	jump tables	of 32-bit offsets or of addresses: whatever the function takes the address of is read as if it were one
+ *	jump tables	of 32-bit offsets or of addresses: whatever the function takes the address of is read as if it were one;
+ *			and every address that is relocated counts, since a library may not have been relocated yet
  *	endbr64		may be reached by any indirect branch
  * Finding too many targets costs at most a site; a target missed would be a jump into the middle of a rewritten instruction.
  * Landing pads of exceptions are not looked for: they find the exception in rax, so nothing runs into one from a call.
@@ -115,6 +116,32 @@ void gr_targets_near(struct gr_find *f)
 	for (; hi - p >= 5; p++)
 		if ((*p & 0xfe) == 0xe8 || (p[-1] == 0x0f && (*p & 0xf0) == 0x80))
 			mark_rel32(f, p + 1);
+}
+
+/* Every address in the object's data that the dynamic linker relocates, or is going to: tables, wherever they are used */
+void gr_targets_relocated(struct gr_find *f)
+{
+	const struct dl_phdr_info *o = f->text->object;
+	const ElfW(Rela) *rela = NULL;
+	const ElfW(Dyn) *dyn = NULL;
+	size_t size = 0;
+
+	for (unsigned i = 0; i < o->dlpi_phnum; i++)
+		if (o->dlpi_phdr[i].p_type == PT_DYNAMIC)
+			dyn = (const ElfW(Dyn) *)(o->dlpi_addr + o->dlpi_phdr[i].p_vaddr);
+	for (; dyn && gr_object_reads(o, dyn, sizeof(*dyn)) && dyn->d_tag != DT_NULL; dyn++) {
+		if (dyn->d_tag == DT_RELA)
+			rela = (const ElfW(Rela) *)dyn->d_un.d_ptr;
+		if (dyn->d_tag == DT_RELASZ)
+			size = dyn->d_un.d_val;
+	}
+	if (!gr_object_reads(o, rela, size))		/* some linkers leave it relative to the object */
+		rela = (const ElfW(Rela) *)((uintptr_t)rela + o->dlpi_addr);
+	if (!gr_object_reads(o, rela, size))
+		return;
+	for (; size >= sizeof(*rela); rela++, size -= sizeof(*rela))
+		if (ELF64_R_TYPE(rela->r_info) == R_X86_64_RELATIVE)
+			mark(f, (const uint8_t *)(o->dlpi_addr + (uintptr_t)rela->r_addend));
 }
 
 static bool in_text(const struct gr_find *f, const uint8_t *p)
