@@ -174,8 +174,8 @@ extern const uint8_t sites_begin[], sites_end[];
 
 /* Offsets, because an address of a site in our data would be one that something may jump to. */
 #define OFFSET(name, ...) ".long here_" #name " - sites_begin\n"
-__asm__(".section .rodata\n .p2align 2\n .globl here_offsets\n here_offsets:\n" ROWS(OFFSET) ".text\n");
-extern const uint32_t here_offsets[];
+__asm__(".section .rodata\n .p2align 2\n .globl heres\n heres:\n" ROWS(OFFSET) ".text\n");
+extern const uint32_t heres[];
 
 static const struct row {
 	const char *name, *when;
@@ -216,7 +216,7 @@ static struct gr_site *find_sites(const struct gr_text *t, size_t *ret_n)
 
 static void check_row(const struct row *row, const struct gr_site *sites, size_t n)
 {
-	const uint8_t *here = sites_begin + here_offsets[row - rows];
+	const uint8_t *here = sites_begin + heres[row - rows];
 
 	for (size_t i = 0; i < n; i++) {
 		const struct gr_site *s = &sites[i];
