@@ -183,10 +183,11 @@ static char *find_program(const char *name)
 			snprintf(path, sizeof(path), "./%s", name);
 		else if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", (int)(end - dirs), dirs, name) >= sizeof(path))
 			continue;
-		errno = 0;
-		if (is_file(path) && !access(path, X_OK))
+		if (!is_file(path))
+			continue;
+		if (!access(path, X_OK))
 			return strdup(path);
-		denied |= errno == EACCES;
+		denied = true;
 	}
 	if (denied)
 		refuse(EXIT_CANNOT, name, "permission denied; a file of that name in PATH is not executable (chmod +x)");
@@ -232,12 +233,14 @@ static void check_elf(const char *file, int fd, const Elf64_Ehdr *h, size_t got)
 
 	if (got > EI_CLASS && h->e_ident[EI_CLASS] == ELFCLASS32)
 		refuse(EXIT_CANNOT, file, "a 32-bit program; grove needs a 64-bit build");
-	if (got < sizeof(*h) || h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_phentsize != sizeof(Elf64_Phdr))
+	if (got < sizeof(*h) || h->e_ident[EI_CLASS] != ELFCLASS64)
 		refuse(EXIT_CANNOT, file, "a damaged ELF file; build or install it again");
 	if (h->e_machine != EM_X86_64 || h->e_ident[EI_DATA] != ELFDATA2LSB)
 		refuse(EXIT_CANNOT, file, "built for another processor (ELF machine %u); grove needs an x86-64 build", h->e_machine);
 	if (h->e_type != ET_EXEC && h->e_type != ET_DYN)
 		refuse(EXIT_CANNOT, file, "an ELF file but not a program; link it first");
+	if (h->e_phentsize != sizeof(Elf64_Phdr))
+		refuse(EXIT_CANNOT, file, "a damaged ELF file; build or install it again");
 	for (unsigned i = 0; i < h->e_phnum; i++) {
 		Elf64_Phdr p;
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2120
 # lib.sh - for scripts that run several tests: each has a process group and a time limit of its own, and the last line says how
 # many passed.  Source it, call `check' once per test, end with `summary'.
 #

@@ -136,6 +136,24 @@ T_UNUSED static long long now_ns(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
+/* the time @ms from now, or before now, on @clock */
+T_UNUSED static struct timespec in(clockid_t clock, int ms)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000L;
+	if (t.tv_nsec < 0) {
+		t.tv_sec--;
+		t.tv_nsec += 1000000000;
+	} else if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return t;
+}
+
 T_UNUSED static void msleep(int ms)
 {
 	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
