@@ -87,6 +87,8 @@ static long green_call(struct gr_carrier *c, long nr, long a, long b, long d, lo
 		r = table[nr](a, b, d, e, f, g);
 	} while (GR_UNLIKELY(--c->budget <= 0 || c->todo || me->restore_mask || r == -GR_ERESTART) && finish(c, &r));
 	c->stats.parked[nr] += me->parks != parks;
+	if (GR_UNLIKELY(r == GR_CALL_RAW))
+		return r;		/* carrier->inside is as the call wants it */
 	c->inside = GR_OUTSIDE;
 	while (GR_UNLIKELY(c->todo & GR_TODO_SIGNAL)) {		/* came between the look at it and now */
 		long none = 0;

@@ -166,23 +166,33 @@ void gr_greenlet_started(void)
 	arrived(gr_carrier());
 }
 
+/*
+ * While it is not running, the hub stands in the run queue behind everyone it woke at its last turn: it must not look again before they
+ * have run, since a descriptor whose waiter has not come to read yet would be reported again, to nobody.  Nor need it look each
+ * time it comes to the front, while others are ready.
+ */
 static struct gr_greenlet *pick(struct gr_carrier *c)
 {
 	struct gr_greenlet *g;
 
-	if (gr_list_empty(&c->ready) || ++c->since_hub >= GR_HUB_EVERY) {
-		c->since_hub = 0;
-		if (c->current != c->hub) {
-			if (GR_UNLIKELY(!c->hub) && gr_hub_start() < 0)
-				gr_die("no memory for the hub", ENOMEM);
-			return c->hub;
-		}
+	if (GR_UNLIKELY(!c->hub)) {
+		if (gr_hub_start() < 0)
+			gr_die("no memory for the hub", ENOMEM);
+		gr_list_push(&c->ready, &c->hub->run);
 	}
-	if (gr_list_empty(&c->ready))
-		return c->hub;
-	g = gr_list_first(&c->ready, struct gr_greenlet, run);
-	gr_list_del(&g->run);
-	return g;
+	c->since_hub++;
+	while (!gr_list_empty(&c->ready)) {
+		g = gr_list_first(&c->ready, struct gr_greenlet, run);
+		gr_list_del(&g->run);
+		if (g != c->hub)
+			return g;
+		if (c->since_hub >= GR_HUB_EVERY)
+			break;
+		if (!gr_list_empty(&c->ready))
+			gr_list_push(&c->ready, &g->run);
+	}
+	c->since_hub = 0;
+	return c->hub;
 }
 
 static void switch_to_next(struct gr_carrier *c)
@@ -242,7 +252,10 @@ bool gr_wake(struct gr_greenlet *g, int result)
 
 bool gr_others_ready(void)
 {
-	return !gr_list_empty(&gr_carrier()->ready);
+	struct gr_carrier *c = gr_carrier();
+	struct gr_list *first = c->ready.next;
+
+	return first != &c->ready && !(c->hub && first == &c->hub->run && first->next == &c->ready);
 }
 
 void gr_yield(void)
@@ -257,7 +270,10 @@ void gr_yield(void)
 
 void gr_hub_leave(void)
 {
-	switch_to_next(gr_carrier());
+	struct gr_carrier *c = gr_carrier();
+
+	gr_list_push(&c->ready, &c->hub->run);
+	switch_to_next(c);
 }
 
 _Noreturn void gr_exit(void)

@@ -85,6 +85,8 @@ CALL(SYS_waitid,            green_waitid,            wait,    "as wait4")
 
 CALL(SYS_futex,                         green_futex,             futex,   "waiters are parked greenlets; memory shared with other processes: offload thread")
 
+CALL(SYS_futex_waitv,       green_futex_waitv,       futex,   "as futex")
+
 CALL(SYS_rt_sigaction,      green_rt_sigaction,      signal,  "kept in our table; the kernel has our handler, which calls the program's on the right greenlet")
 CALL(SYS_rt_sigprocmask,    green_rt_sigprocmask,    signal,  "kept per greenlet")
 CALL(SYS_rt_sigpending,     green_rt_sigpending,     signal,  "the kernel's and the greenlet's own")

@@ -20,10 +20,10 @@
 
 #define HERE	(-1l)		/* as an offset of preadv2 and pwritev2: the file's own position */
 
-/* RWF_NOWAIT is not for every file: EOPNOTSUPP says so, signalfd says EINVAL. */
+/* RWF_NOWAIT is not for every file: EOPNOTSUPP says so, signalfd says EINVAL (to a vector that is sound: bytes_of() saw to that). */
 static bool no_nowait(struct gr_try *t, long r)
 {
-	if ((r != -EOPNOTSUPP && r != -EINVAL) || t->f->kind != GR_KIND_NOWAIT)
+	if (r != -EOPNOTSUPP && (r != -EINVAL || t->dir != GR_READ || t->f->kind != GR_KIND_NOWAIT))
 		return false;
 	t->f->poll_first |= GR_BIT(t->dir);
 	return true;
@@ -108,14 +108,21 @@ long green_read(int fd, void *buf, size_t n)
 	return read_loop(&t, &iov, 1);
 }
 
+/* 0 also for what the kernel will refuse: too many, too long, not there */
 static size_t bytes_of(const struct iovec *iov, int n)
 {
 	struct gr_iov copy;
-	size_t bytes;
+	size_t bytes = 0;
 
 	if (n < 0 || n > IOV_MAX || gr_iov_copy(&copy, iov, n) < 0)
 		return 0;
-	bytes = gr_iov_bytes(&copy);
+	for (int i = 0; i < n; i++) {
+		if ((ssize_t)copy.v[i].iov_len < 0) {
+			bytes = 0;
+			break;
+		}
+		bytes += copy.v[i].iov_len;
+	}
 	gr_iov_free(&copy);
 	return bytes;
 }
