@@ -85,7 +85,9 @@ __asm__(".section .text.sites, \"ax\", @progbits\n"
 	SITE(entered,
 	     "mov $1, %r8d\n" NR "2:" HERE(entered) "1: cmp $-4096, %rax\n jz 1b\n dec %r8d\n js 3f\n" NR "jmp 2b\n 3: ret\n")
 	SITE(from_afar, NR HERE(from_afar) ".globl afar\n afar: mov %rax, %rax\n ret\n")
-	SITE(far_jump, NR_FIXED HERE(far_jump) ".byte 0xe9\n .long afar - . - 4\n")
+	SITE(without, ".byte 0xe9\n .long afar - . - 4\n")	/* no call here, so this function is not decoded */
+	SITE(far_jump, NR_FIXED HERE(far_jump) ".byte 0xe9\n .long far_target - . - 4\n")
+	SITE(far_away, "far_target: ret\n")
 	SITE(endbr, NR HERE(endbr) "endbr64\n ret\n")
 	SITE(rip_after, NR_FIXED HERE(rip_after) "mov four(%rip), %rdx\n add %rdx, %rax\n sub $4, %rax\n ret\n")
 	SITE(rip_before, "mov thirty_nine(%rip), %eax\n" HERE(rip_before) "call 1f\n ret\n 1: ret\n")
@@ -99,6 +101,7 @@ __asm__(".section .text.sites, \"ax\", @progbits\n"
 	SITE(addresses,
 	     "lea addresses(%rip), %rdx\n mov (%rdx), %rcx\n test %edi, %edi\n js 1f\n" NR_FIXED HERE(addresses)
 	     "addresses_in: mov %rax, %rax\n addresses_out: ret\n 1: jmp *%rcx\n")
+	SITE(relocated, NR_FIXED HERE(relocated) "relocated_in: mov %rax, %rax\n ret\n")
 	SITE(in_a_row, NR HERE(in_a_row) NR HERE(row_end) "call 1f\n ret\n 1: ret\n")
 	SITE(flags, "stc\n" NR HERE(flags) "adc $0, %rax\n dec %rax\n ret\n")
 	SITE(red_zone,
@@ -113,11 +116,12 @@ __asm__(".section .text.sites, \"ax\", @progbits\n"
 	SITE(immediate, ".byte 0xb8\n .globl here_immediate\n here_immediate: .long 0x050f\n ret\n")
 	BARE(runs_on, ".cfi_startproc\n" NR ".cfi_endproc\n" HERE(runs_on) "cmp $-4096, %rax\n ret\n")
 	BARE(bare, NR HERE(bare) "cmp $-4096, %rax\n ret\n")
-	BARE(bare_entered, NR HERE(bare_entered) "1: cmp $-4096, %rax\n jz 1b\n ret\n")
 	BARE(bare_jumped_over, NR "jmp 1f\n nop\n 1:" HERE(bare_jumped_over) "cmp $-4096, %rax\n ret\n")
 	BARE(bare_no_number, "lea 39(%rdi), %rax\n sub %rdi, %rax\n" HERE(bare_no_number) "cmp $-4096, %rax\n ret\n")
 	BARE(data, ".long 0x90909090, 0x90909090\n .globl here_data\n here_data: .byte 0x0f, 5, 0x90, 0x90, 0x90, 0x90\n")
 	BARE(garbage, ".byte 6, 6\n nop\n .globl here_garbage\n here_garbage: .byte 0x0f, 5, 0x90, 0x90, 0x90, 0x90\n")
+	/* the last one: no other site has the jump behind this one decoded */
+	BARE(bare_entered, NR HERE(bare_entered) "1: cmp $-4096, %rax\n jz 1b\n ret\n")
 	".p2align 12, 0xcc\n"
 	".globl sites_end\n"
 	"sites_end:\n"
@@ -129,7 +133,17 @@ __asm__(".section .text.sites, \"ax\", @progbits\n"
 	".section .data.rel.ro, \"aw\"\n"
 	".p2align 3\n"
 	"addresses: .quad addresses_out, addresses_in\n"
+	".quad 0, relocated_in\n"	/* the table ends before it */
 	".text\n");
+
+/* A program that is not position-independent has its addresses filled in by the linker, and nothing tells where they are. */
+#ifdef __PIC__
+#define GR_SITE_KNOWN_BY_RELOCATION GR_SITE_FAILED
+#define KNOWN_BY_RELOCATION_AFTER 0
+#else
+#define GR_SITE_KNOWN_BY_RELOCATION GR_SITE_MOVABLE
+#define KNOWN_BY_RELOCATION_AFTER 3
+#endif
 
 /* name, state, bytes moved from before and after, called or not, and what for */
 #define ROWS(ROW) \
@@ -152,6 +166,7 @@ __asm__(".section .text.sites, \"ax\", @progbits\n"
 	ROW(ret_then_code,    FAILED,  0, 0, 1, "code behind a return belongs to somebody unknown") \
 	ROW(offsets,          FAILED,  0, 0, 1, "a table of offsets leads behind the site") \
 	ROW(addresses,        FAILED,  0, 0, 1, "a table of addresses leads behind the site") \
+	ROW(relocated,        KNOWN_BY_RELOCATION, 0, KNOWN_BY_RELOCATION_AFTER, 1, "an address in data leads behind the site") \
 	ROW(in_a_row,         MOVABLE, 5, 0, 1, "the first leaves the second what that needs") \
 	ROW(flags,            MOVABLE, 0, 4, 1, "flags are kept") \
 	ROW(red_zone,         MOVABLE, 0, 5, 1, "the red zone is kept") \

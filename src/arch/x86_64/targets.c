@@ -6,7 +6,7 @@
  *	short branches	of the same function, from decoding it; no assembler is asked for short ones across functions
  *	jump tables	of 32-bit offsets or of addresses: whatever the function takes the address of is read as if it were one;
  *			and every address that is relocated counts, since a library may not have been relocated yet
- *	endbr64		may be reached by any indirect branch
+ *	endbr64		may be reached by any indirect branch; it needs no mark, since it is never moved
  * Finding too many targets costs at most a site; a target missed would be a jump into the middle of a rewritten instruction.
  * Landing pads of exceptions are not looked for: they find the exception in rax, so nothing runs into one from a call.
  */
@@ -179,8 +179,6 @@ void gr_targets_of(struct gr_find *f, const uint8_t *p, const ZydisDecodedInstru
 
 	if (in->raw.imm[0].is_relative)
 		mark(f, next + in->raw.imm[0].value.s);
-	if (in->mnemonic == ZYDIS_MNEMONIC_ENDBR64)
-		mark(f, p);
 	if (in->mnemonic == ZYDIS_MNEMONIC_LEA && (in->attributes & ZYDIS_ATTRIB_IS_RELATIVE))
 		mark_table(f, next + in->raw.disp.value);
 
