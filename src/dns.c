@@ -352,6 +352,8 @@ int gr_dns_ask(const struct gr_dns_target *target, const char *name, const int *
 		return -ENOMEM;
 	*q = (struct gr_dns_query){ .job.fn = submit, .server = s, .owned = true, .parts = n, .pending = n };
 	memcpy(q->type, type, n * sizeof(*type));
+	for (unsigned i = 0; i < n; i++)
+		q->reply[i].outcome = GR_DNS_LOST;	/* until it is known better */
 	strcpy(q->name, name);
 	s->pending += n;
 	gr_dns_query_add(q);

@@ -1,7 +1,9 @@
 /*
  * dns_answer.c - reading DNS messages (RFC 1035 4.1) and packing hosts
  *
- * Messages come from the network: every length is checked, and names that are no host names are refused as libc refuses them.
+ * Messages come from the network: every length is checked.  What is taken from them is what glibc takes: a CNAME's owner is not
+ * compared with anything, an address must belong to the last CNAME's target, names that are no host names are not shown, and a
+ * message that ends early is refused as a whole.
  */
 #include "dns_answer.h"
 #include <arpa/nameser.h>
@@ -9,18 +11,17 @@
 #include <netinet/in.h>
 #include <resolv.h>
 #include <string.h>
-#include <strings.h>
 
-#define NAME_SIZE	256	/* longer ones are no host names (RFC 1035 2.3.4) */
+typedef unsigned char wire_name[NS_MAXCDNAME];	/* a name as in a message, but not compressed */
 
 struct message {
 	const unsigned char *msg, *end, *at;
 	unsigned left;			/* records of the answer section not read yet */
-	char question[NAME_SIZE];
+	wire_name question;
 };
 
 struct record {
-	char owner[NAME_SIZE];
+	wire_name owner;
 	unsigned type, class;
 	uint32_t ttl;
 	const unsigned char *data;
@@ -38,9 +39,9 @@ static uint32_t get32(const unsigned char *p)
 }
 
 /* The length of the name at @p as it stands in the message, or -1 */
-static int expand(const struct message *m, const unsigned char *p, char name[static NAME_SIZE])
+static int unpack(const struct message *m, const unsigned char *p, wire_name name)
 {
-	return dn_expand(m->msg, m->end, p, name, NAME_SIZE);
+	return ns_name_unpack(m->msg, m->end, p, name, NS_MAXCDNAME);
 }
 
 static bool message_open(struct message *m, const struct gr_dns_reply *reply)
@@ -51,24 +52,24 @@ static bool message_open(struct message *m, const struct gr_dns_reply *reply)
 	if (reply->len < NS_HFIXEDSZ || get16(reply->msg + 4) != 1)
 		return false;
 	m->left = get16(reply->msg + 6);
-	n = expand(m, m->at, m->question);
+	n = unpack(m, m->at, m->question);
 	if (n < 0 || m->end - m->at < n + NS_QFIXEDSZ)
 		return false;
 	m->at += n + NS_QFIXEDSZ;
 	return true;
 }
 
-/* False at the end, and where the message stops making sense. */
-static bool next_record(struct message *m, struct record *r)
+/* 1, 0 at the end, -1 where the message stops making sense */
+static int next_record(struct message *m, struct record *r)
 {
 	int n;
 
 	if (!m->left)
-		return false;
+		return 0;
 	m->left--;
-	n = expand(m, m->at, r->owner);
+	n = unpack(m, m->at, r->owner);
 	if (n < 0 || m->end - m->at < n + NS_RRFIXEDSZ)
-		return false;
+		return -1;
 	m->at += n;
 	r->type = get16(m->at);
 	r->class = get16(m->at + 2);
@@ -76,9 +77,35 @@ static bool next_record(struct message *m, struct record *r)
 	r->len = get16(m->at + 8);
 	r->data = m->at + NS_RRFIXEDSZ;
 	if (m->end - r->data < (ptrdiff_t)r->len)
-		return false;
+		return -1;
 	m->at = r->data + r->len;
-	return true;
+	return 1;
+}
+
+static unsigned char lower(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z' ? (unsigned char)(c + 'a' - 'A') : c;
+}
+
+static bool same_name(const unsigned char *a, const unsigned char *b)
+{
+	for (;;) {
+		unsigned n = *a;
+
+		if (n != *b)
+			return false;
+		if (!n)
+			return true;
+		for (a++, b++; n; n--)
+			if (lower(*a++) != lower(*b++))
+				return false;
+	}
+}
+
+/* As text; false when it is no host name.  Host names have no escapes, so they fit. */
+static bool host_text(const unsigned char *name, char text[static NS_MAXCDNAME + 1])
+{
+	return ns_name_ntop(name, text, NS_MAXCDNAME + 1) >= 0 && res_hnok(text);
 }
 
 static unsigned size_of(unsigned type)
@@ -121,24 +148,15 @@ static enum nss_status too_small(struct gr_dns_errors e)
 
 /* --- names to addresses -------------------------------------------------------------------------------------------------------- */
 
-/* Follows a chain of CNAMEs: the name whose addresses count */
-struct chain {
-	char name[NAME_SIZE];
-	bool moved;
-};
-
-/* True when @r is a link of the chain.  *bad: its target is no host name. */
-static bool follow(struct chain *c, const struct message *m, const struct record *r, bool *bad)
+static enum nss_status broken(struct gr_dns_errors e)
 {
-	char target[NAME_SIZE];
+	return say(e, NSS_STATUS_UNAVAIL, 0, NO_RECOVERY);
+}
 
-	if (r->type != ns_t_cname || r->class != ns_c_in)
-		return false;
-	*bad = expand(m, r->data, target) < 0 || !res_hnok(target);
-	if (*bad || strcasecmp(r->owner, c->name) != 0)
-		return true;
-	strcpy(c->name, target);
-	return c->moved = true;
+static void note_ttl(const struct record *r, unsigned type, int32_t *ttl)
+{
+	if (ttl && (r->type == ns_t_cname || r->type == type) && (uint32_t)*ttl > r->ttl)
+		*ttl = (int32_t)r->ttl;
 }
 
 static struct gaih_addrtuple *new_tuple(struct gr_dns_room *room, struct gaih_addrtuple ***at)
@@ -155,43 +173,51 @@ static struct gaih_addrtuple *new_tuple(struct gr_dns_room *room, struct gaih_ad
 	return t;
 }
 
-static enum nss_status tuples_of(const struct gr_dns_reply *reply, struct gr_dns_room *room, struct gr_dns_errors e,
+/* One answer's share of the list.  The first element of all has the canonical name. */
+static enum nss_status tuples_of(const struct gr_dns_reply *reply, unsigned type, struct gr_dns_room *room, struct gr_dns_errors e,
 				 struct gaih_addrtuple ***at, bool *named, int32_t *ttl)
 {
 	struct message m;
 	struct record r;
-	struct chain c = { .moved = false };
-	bool any = false, bad = false;
+	wire_name expected;
+	char canon[NS_MAXCDNAME + 1], text[NS_MAXCDNAME + 1];
+	bool any = false;
+	int more;
 
-	if (!message_open(&m, reply) || !res_hnok(m.question))
-		return say(e, NSS_STATUS_UNAVAIL, 0, NO_RECOVERY);
-	if (!m.left)
+	if (!message_open(&m, reply))
+		return broken(e);
+	if (!m.left || !host_text(m.question, canon))
 		return say(e, NSS_STATUS_NOTFOUND, 0, HOST_NOT_FOUND);
-	strcpy(c.name, m.question);
-	while (!bad && next_record(&m, &r)) {
+	memcpy(expected, m.question, sizeof(expected));
+	while ((more = next_record(&m, &r)) > 0) {
 		struct gaih_addrtuple *t;
 
-		if (follow(&c, &m, &r, &bad) || r.class != ns_c_in || !size_of(r.type) || r.len != size_of(r.type) ||
-		    strcasecmp(r.owner, c.name) != 0)
+		if (r.class != ns_c_in)
 			continue;
-		if (ttl && !any)
-			*ttl = (int32_t)r.ttl;
+		note_ttl(&r, type, ttl);
+		if (r.type == ns_t_cname) {
+			if (unpack(&m, r.data, expected) < 0)
+				return broken(e);
+			if (host_text(expected, text))
+				strcpy(canon, text);
+			continue;
+		}
+		if (r.type != type || r.len != size_of(type) || !same_name(r.owner, expected))
+			continue;
 		t = new_tuple(room, at);
-		if (!t)
+		if (!t || (!*named && !(t->name = take_string(room, canon))))
 			return too_small(e);
-		t->family = r.type == ns_t_a ? AF_INET : AF_INET6;
+		t->family = type == ns_t_a ? AF_INET : AF_INET6;
 		memcpy(t->addr, r.data, r.len);
-		if (!*named && !(t->name = take_string(room, c.moved ? c.name : r.owner)))
-			return too_small(e);
 		*named = any = true;
 	}
-	if (any)
-		return say(e, NSS_STATUS_SUCCESS, 0, NETDB_SUCCESS);
-	return c.moved ? say(e, NSS_STATUS_NOTFOUND, 0, HOST_NOT_FOUND) : say(e, NSS_STATUS_TRYAGAIN, 0, NETDB_INTERNAL);
+	if (more < 0)
+		return broken(e);
+	return any ? say(e, NSS_STATUS_SUCCESS, 0, NETDB_SUCCESS) : say(e, NSS_STATUS_NOTFOUND, 0, HOST_NOT_FOUND);
 }
 
-enum nss_status gr_dns_pack_tuples(const struct gr_dns_reply *reply, unsigned n, struct gr_dns_room *room, struct gr_dns_errors e,
-				   struct gaih_addrtuple **tuple, int32_t *ttl)
+enum nss_status gr_dns_pack_tuples(const struct gr_dns_reply *reply, const int *type, unsigned n, struct gr_dns_room *room,
+				   struct gr_dns_errors e, struct gaih_addrtuple **tuple, int32_t *ttl)
 {
 	enum nss_status status = NSS_STATUS_NOTFOUND;
 	bool named = false;
@@ -201,8 +227,8 @@ enum nss_status gr_dns_pack_tuples(const struct gr_dns_reply *reply, unsigned n,
 
 		if (!reply[i].len)
 			continue;
-		s = tuples_of(&reply[i], room, e, &tuple, &named, ttl);
-		if (s == NSS_STATUS_TRYAGAIN && *e.err == ERANGE)
+		s = tuples_of(&reply[i], (unsigned)type[i], room, e, &tuple, &named, ttl);
+		if (s == NSS_STATUS_TRYAGAIN)
 			return s;
 		if (status != NSS_STATUS_SUCCESS && (i == 0 || s != NSS_STATUS_NOTFOUND))
 			status = s;
@@ -218,7 +244,7 @@ static void count_records(struct message m, unsigned type, unsigned *aliases, un
 	struct record r;
 
 	*aliases = *addrs = 0;
-	while (next_record(&m, &r)) {
+	while (next_record(&m, &r) > 0) {
 		*aliases += r.type == ns_t_cname;
 		*addrs += r.type == type && r.len == size_of(type);
 	}
@@ -231,76 +257,97 @@ static bool host_room(struct gr_dns_room *room, struct hostent *ret, unsigned al
 	return ret->h_aliases && ret->h_addr_list;
 }
 
+/* The names met so far become aliases, the last of them the host's name. */
+static bool add_name(struct gr_dns_room *room, struct hostent *ret, unsigned *aliases, const unsigned char *name)
+{
+	char text[NS_MAXCDNAME + 1], *p;
+
+	if (!host_text(name, text))
+		return true;
+	p = take_string(room, text);
+	if (p && ret->h_name)
+		ret->h_aliases[(*aliases)++] = ret->h_name;
+	ret->h_name = p;
+	return p != NULL;
+}
+
 enum nss_status gr_dns_pack_host(const struct gr_dns_reply *reply, int af, struct gr_dns_room *room, struct gr_dns_errors e,
 				 struct hostent *ret, int32_t *ttl)
 {
 	unsigned type = af == AF_INET ? ns_t_a : ns_t_aaaa, aliases, addrs, a = 0, h = 0;
 	struct message m;
 	struct record r;
-	struct chain c = { .moved = false };
-	bool bad = false;
+	wire_name expected;
+	int more;
 
-	if (!message_open(&m, reply) || !res_hnok(m.question))
-		return say(e, NSS_STATUS_UNAVAIL, 0, NO_RECOVERY);
+	if (!message_open(&m, reply))
+		return broken(e);
 	count_records(m, type, &aliases, &addrs);
-	if (!host_room(room, ret, aliases, addrs))
+	ret->h_name = NULL;
+	if (!host_room(room, ret, aliases, addrs) || !add_name(room, ret, &a, m.question))
 		return too_small(e);
-	strcpy(c.name, m.question);
-	while (!bad && next_record(&m, &r)) {
-		if (follow(&c, &m, &r, &bad)) {
-			if (!bad && !(ret->h_aliases[a++] = take_string(room, r.owner)))
+	memcpy(expected, m.question, sizeof(expected));
+	while ((more = next_record(&m, &r)) > 0) {
+		if (r.class != ns_c_in)
+			continue;
+		note_ttl(&r, type, ttl);
+		if (r.type == ns_t_cname) {
+			if (unpack(&m, r.data, expected) < 0)
+				return broken(e);
+			if (!add_name(room, ret, &a, expected))
 				return too_small(e);
-			continue;
+		} else if (r.type == type && r.len == size_of(type) && same_name(r.owner, expected)) {
+			ret->h_addr_list[h] = take(room, r.len, 8);
+			if (!ret->h_addr_list[h])
+				return too_small(e);
+			memcpy(ret->h_addr_list[h++], r.data, r.len);
 		}
-		if (r.type != type || r.class != ns_c_in || r.len != size_of(type) || strcasecmp(r.owner, c.name) != 0)
-			continue;
-		if (h == 0 && ttl)
-			*ttl = (int32_t)r.ttl;
-		ret->h_addr_list[h] = take(room, r.len, 8);
-		if (!ret->h_addr_list[h])
-			return too_small(e);
-		memcpy(ret->h_addr_list[h++], r.data, r.len);
 	}
+	if (more < 0)
+		return broken(e);
 	if (!h)
-		return say(e, a ? NSS_STATUS_NOTFOUND : NSS_STATUS_TRYAGAIN, ENOENT, NO_RECOVERY);
+		return say(e, NSS_STATUS_NOTFOUND, ENOENT, NO_RECOVERY);
 	ret->h_aliases[a] = ret->h_addr_list[h] = NULL;
 	ret->h_addrtype = af;
 	ret->h_length = (int)size_of(type);
-	ret->h_name = take_string(room, c.name);
-	return ret->h_name ? say(e, NSS_STATUS_SUCCESS, 0, NETDB_SUCCESS) : too_small(e);
+	return say(e, NSS_STATUS_SUCCESS, 0, NETDB_SUCCESS);
 }
 
 /* --- addresses to names -------------------------------------------------------------------------------------------------------- */
+
+static enum nss_status pack_one(const char *name, const void *addr, int len, int af, struct gr_dns_room *room, struct gr_dns_errors e,
+				struct hostent *ret)
+{
+	if (!host_room(room, ret, 0, 1) || !(ret->h_addr_list[0] = take(room, (size_t)len, 8)) || !(ret->h_name = take_string(room, name)))
+		return too_small(e);
+	memcpy(ret->h_addr_list[0], addr, (size_t)len);
+	ret->h_aliases[0] = ret->h_addr_list[1] = NULL;
+	ret->h_addrtype = af;
+	ret->h_length = len;
+	return say(e, NSS_STATUS_SUCCESS, 0, NETDB_SUCCESS);
+}
 
 enum nss_status gr_dns_pack_name(const struct gr_dns_reply *reply, const void *addr, int len, int af, struct gr_dns_room *room,
 				 struct gr_dns_errors e, struct hostent *ret, int32_t *ttl)
 {
 	struct message m;
 	struct record r;
-	char owner[NAME_SIZE], name[NAME_SIZE];
+	wire_name expected, name;
+	char text[NS_MAXCDNAME + 1];
+	int more;
 
-	if (!message_open(&m, reply) || !res_dnok(m.question))
-		return say(e, NSS_STATUS_UNAVAIL, 0, NO_RECOVERY);
-	strcpy(owner, m.question);
-	while (next_record(&m, &r)) {
-		if (r.class != ns_c_in || (r.type != ns_t_cname && r.type != ns_t_ptr) || strcasecmp(r.owner, owner) != 0)
+	if (!message_open(&m, reply))
+		return broken(e);
+	memcpy(expected, m.question, sizeof(expected));
+	while ((more = next_record(&m, &r)) > 0) {
+		if (r.class != ns_c_in || (r.type != ns_t_cname && r.type != ns_t_ptr) || !same_name(r.owner, expected))
 			continue;
-		if (expand(&m, r.data, name) < 0 || !(r.type == ns_t_ptr ? res_hnok(name) : res_dnok(name)))
-			break;
-		if (r.type == ns_t_cname) {
-			strcpy(owner, name);
-			continue;
-		}
-		if (ttl)
-			*ttl = (int32_t)r.ttl;
-		if (!host_room(room, ret, 0, 1) || !(ret->h_addr_list[0] = take(room, (size_t)len, 8)) ||
-		    !(ret->h_name = take_string(room, name)))
-			return too_small(e);
-		memcpy(ret->h_addr_list[0], addr, (size_t)len);
-		ret->h_aliases[0] = ret->h_addr_list[1] = NULL;
-		ret->h_addrtype = af;
-		ret->h_length = len;
-		return say(e, NSS_STATUS_SUCCESS, 0, NETDB_SUCCESS);
+		if (unpack(&m, r.data, name) < 0 || (r.type == ns_t_ptr && !host_text(name, text)))
+			return broken(e);
+		note_ttl(&r, ns_t_ptr, ttl);
+		if (r.type == ns_t_ptr)
+			return pack_one(text, addr, len, af, room, e, ret);
+		memcpy(expected, name, sizeof(expected));
 	}
-	return say(e, NSS_STATUS_TRYAGAIN, ENOENT, NO_RECOVERY);
+	return more < 0 ? broken(e) : say(e, NSS_STATUS_TRYAGAIN, ENOENT, NO_RECOVERY);
 }

@@ -20,8 +20,9 @@ struct gr_dns_errors {
 	int *err, *herr;
 };
 
-/* The addresses in @reply[0..n-1], in that order, for getaddrinfo(); *tuple may be a first element to fill, as in nss_dns. */
-enum nss_status gr_dns_pack_tuples(const struct gr_dns_reply *reply, unsigned n, struct gr_dns_room *room,
+/* The addresses in @reply[0..n-1], answers to questions of these types, in that order, for getaddrinfo(); *tuple may be a first
+ * element to fill. */
+enum nss_status gr_dns_pack_tuples(const struct gr_dns_reply *reply, const int *type, unsigned n, struct gr_dns_room *room,
 				   struct gr_dns_errors e, struct gaih_addrtuple **tuple, int32_t *ttl);
 
 /* The addresses of family @af with the names that lead to them, for gethostbyname(). */

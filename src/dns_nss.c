@@ -65,18 +65,20 @@ enum nss_status gr_dns_gethostbyname4_r(const char *name, struct gaih_addrtuple 
 	struct gr_dns_room room = { buf, buf + len };
 	enum nss_status status;
 	int saved = errno;
+	bool found;
 
 	if (!ours(name))
 		return LIBC_DNS(gethostbyname4_r, name, tuple, buf, len, err, herr, ttl);
 	if (!host_name(name, herr))
 		return NSS_STATUS_NOTFOUND;
 	pthread_cleanup_push(end, &s);
-	if (gr_dns_search_name(&s, name))
-		status = gr_dns_pack_tuples(s.reply, s.parts, &room, (struct gr_dns_errors){ err, herr }, tuple, ttl);
+	found = gr_dns_search_name(&s, name);
+	errno = saved;			/* libc may have us report in errno itself */
+	if (found)
+		status = gr_dns_pack_tuples(s.reply, s.type, s.parts, &room, (struct gr_dns_errors){ err, herr }, tuple, ttl);
 	else
 		status = failed(&s, err, herr);
 	pthread_cleanup_pop(1);
-	errno = saved;
 	return status;
 }
 
@@ -87,20 +89,22 @@ enum nss_status gr_dns_gethostbyname3_r(const char *name, int af, struct hostent
 	struct gr_dns_room room = { buf, buf + len };
 	enum nss_status status;
 	int saved = errno;
+	bool found;
 
 	if ((af != AF_INET && af != AF_INET6) || !ours(name))
 		return LIBC_DNS(gethostbyname3_r, name, af, ret, buf, len, err, herr, ttl, canon);
 	if (!host_name(name, herr))
 		return NSS_STATUS_NOTFOUND;
 	pthread_cleanup_push(end, &s);
-	if (gr_dns_search_name(&s, name))
+	found = gr_dns_search_name(&s, name);
+	errno = saved;			/* libc may have us report in errno itself */
+	if (found)
 		status = gr_dns_pack_host(s.reply, af, &room, (struct gr_dns_errors){ err, herr }, ret, ttl);
 	else
 		status = failed(&s, err, herr);
 	pthread_cleanup_pop(1);
 	if (status == NSS_STATUS_SUCCESS && canon)
 		*canon = ret->h_name;
-	errno = saved;
 	return status;
 }
 
@@ -134,6 +138,7 @@ enum nss_status gr_dns_gethostbyaddr2_r(const void *addr, socklen_t alen, int af
 	enum nss_status status;
 	char name[80];
 	int saved = errno;
+	bool found;
 
 	if (!(af == AF_INET && alen >= NS_INADDRSZ) && !(af == AF_INET6 && alen >= NS_IN6ADDRSZ))
 		return LIBC_DNS(gethostbyaddr2_r, addr, alen, af, ret, buf, len, err, herr, ttl);	/* what to say to that, libc knows */
@@ -146,14 +151,15 @@ enum nss_status gr_dns_gethostbyaddr2_r(const void *addr, socklen_t alen, int af
 	}
 	reverse_name(addr, af, name);
 	pthread_cleanup_push(end, &s);
-	if (gr_dns_search_one(&s, name)) {
+	found = gr_dns_search_one(&s, name);
+	errno = saved;			/* libc may have us report in errno itself */
+	if (found) {
 		status = gr_dns_pack_name(s.reply, addr, (int)alen, af, &room, (struct gr_dns_errors){ err, herr }, ret, ttl);
 	} else {
 		status = NSS_STATUS_NOTFOUND;
 		*herr = s.herr;
 	}
 	pthread_cleanup_pop(1);
-	errno = saved;
 	return status;
 }
 

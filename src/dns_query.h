@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 enum gr_dns_outcome {
+	GR_DNS_UNASKED,
 	GR_DNS_LOST,		/* no memory, or the process forked meanwhile: may be asked again */
 	GR_DNS_ANSWER,		/* a message came, whatever its code */
 	GR_DNS_REFUSAL,		/* SERVFAIL, NOTIMP or REFUSED: another server may know better */

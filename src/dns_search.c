@@ -83,19 +83,25 @@ static int ask(struct gr_dns_search *s, const struct gr_dns_target *t, const cha
 	drop_replies(s);
 	if (!single)
 		return gr_dns_ask(t, name, s->type, s->parts, s->reply);
-	for (unsigned i = 0; i < s->parts && r == 0; i++)
+	for (unsigned i = 0; i < s->parts && r == 0; i++) {
 		r = gr_dns_ask(t, name, &s->type[i], 1, &s->reply[i]);
+		if (s->reply[i].outcome == GR_DNS_TIMEOUT)
+			break;		/* the time for both is over */
+	}
 	return r;
 }
 
-/* Some servers and firewalls lose the second of two questions sent together.  As libc does, ask one after the other from then on. */
+/* Some servers and firewalls lose the second of two questions sent together.  As libc does, ask one after the other from then on.
+ * It remembers that in _flags: a change of the options would look like the program's doing, and resolv.conf would not be read again. */
 static int ask_patiently(struct gr_dns_search *s, const struct gr_dns_target *t, const char *name)
 {
 	struct __res_state *res = &_res;
-	int r = ask(s, t, name, res->options & (RES_SNGLKUP | RES_SNGLKUPREOP));
+	unsigned long single = (res->options | res->_flags) & (RES_SNGLKUP | RES_SNGLKUPREOP);
+	int r = ask(s, t, name, single);
 
-	while (r == 0 && s->parts > 1 && count(s, GR_DNS_ANSWER) && count(s, GR_DNS_TIMEOUT) && !(res->options & RES_SNGLKUPREOP)) {
-		res->options |= res->options & RES_SNGLKUP ? RES_SNGLKUPREOP : RES_SNGLKUP;
+	while (r == 0 && s->parts > 1 && count(s, GR_DNS_ANSWER) && count(s, GR_DNS_TIMEOUT) && !(single & RES_SNGLKUPREOP)) {
+		single |= single & RES_SNGLKUP ? RES_SNGLKUPREOP : RES_SNGLKUP;
+		res->_flags |= (unsigned)single;
 		r = ask(s, t, name, true);
 	}
 	return r;

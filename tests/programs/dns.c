@@ -7,6 +7,9 @@
  *	name_r NAME FAMILY SIZE				gethostbyname2_r() with a buffer of SIZE bytes
  *	addr ADDRESS, addr_r ADDRESS SIZE		gethostbyaddr(), gethostbyaddr_r()
  *	many N NODE					getaddrinfo() by N threads at once; NODE has a %d; answers in the order of threads
+ *	during NODE					getaddrinfo() by a thread, while two others pass a byte to and fro 1000 times
+ *	cancel NODE					pthread_cancel() of a thread in getaddrinfo()
+ *	signal NODE					getaddrinfo() by a thread, to which a signal with a handler is sent
  *	put FILE TEXT					writes TEXT (\n is a new line) to FILE
  *	wait MS						lets so many milliseconds pass
  *	fork						the rest of the input is done by a child
@@ -19,6 +22,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +196,91 @@ static void do_many(char **a)
 	free(ones);
 }
 
+static volatile sig_atomic_t handled;
+static volatile bool resolved;
+
+static void *look_up_alone(void *arg)
+{
+	look_up(arg);
+	resolved = true;
+	return NULL;
+}
+
+static void begin_alone(struct one *one, const char *node)
+{
+	resolved = false;
+	snprintf(one->node, sizeof(one->node), "%s", node);
+	pthread_create(&one->thread, NULL, look_up_alone, one);
+}
+
+static void *echo(void *arg)
+{
+	int *ends = arg;
+	char c;
+
+	while (read(ends[0], &c, 1) == 1)
+		if (write(ends[3], &c, 1) != 1)
+			abort();
+	return NULL;
+}
+
+static void do_during(char **a)
+{
+	struct one one = { 0 };
+	int ends[4];
+	pthread_t other;
+	char c = 'x';
+
+	if (pipe(ends) || pipe(ends + 2))
+		abort();
+	begin_alone(&one, a[1]);
+	pthread_create(&other, NULL, echo, ends);
+	for (int i = 0; i < 1000; i++)
+		if (write(ends[1], &c, 1) != 1 || read(ends[2], &c, 1) != 1)
+			abort();
+	printf("  others %s\n", resolved ? "had to wait" : "went on meanwhile");
+	close(ends[1]);
+	pthread_join(other, NULL);
+	pthread_join(one.thread, NULL);
+	fputs(one.said, stdout);
+	free(one.said);
+}
+
+static void do_cancel(char **a)
+{
+	struct one one = { 0 };
+	void *result;
+
+	begin_alone(&one, a[1]);
+	usleep(100000);
+	pthread_cancel(one.thread);
+	pthread_join(one.thread, &result);
+	printf("  %s\n", result == PTHREAD_CANCELED ? "canceled" : "went its way");
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	handled++;
+}
+
+static void do_signal(char **a)
+{
+	struct sigaction act = { .sa_handler = on_signal };
+	struct one one = { 0 };
+
+	sigaction(SIGUSR1, &act, NULL);
+	begin_alone(&one, a[1]);
+	usleep(100000);
+	pthread_kill(one.thread, SIGUSR1);
+	for (int i = 0; i < 1000 && !handled; i++)
+		usleep(1000);
+	printf("  handler %s\n", !handled ? "did not run" : resolved ? "ran late" : "ran meanwhile");
+	pthread_join(one.thread, NULL);
+	fputs(one.said, stdout);
+	free(one.said);
+}
+
 static void do_put(char **a, char *text)
 {
 	FILE *f = fopen(a[1], "w");
@@ -229,6 +318,12 @@ static void one_line(char *line)
 		do_addr_r(a);
 	else if (n == 3 && !strcmp(a[0], "many"))
 		do_many(a);
+	else if (n == 2 && !strcmp(a[0], "during"))
+		do_during(a);
+	else if (n == 2 && !strcmp(a[0], "cancel"))
+		do_cancel(a);
+	else if (n == 2 && !strcmp(a[0], "signal"))
+		do_signal(a);
 	else if (n >= 2 && !strcmp(a[0], "put"))
 		do_put(a, n > 2 ? rest + (a[2] - line) : (char *)"");
 	else if (n == 2 && !strcmp(a[0], "wait"))
