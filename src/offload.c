@@ -430,6 +430,22 @@ void gr_offload_retire(void)
 	bury();
 }
 
+bool gr_offload_end_idle(void)
+{
+	bool any = !gr_list_empty(&pool.idle) || !gr_list_empty(&pool.ending);
+	int tid;
+
+	gr_offload_retire();
+	gr_list_each(it, &pool.ending) {
+		struct worker *w = gr_container(it, struct worker, link);
+
+		while ((tid = __atomic_load_n(&w->tid, __ATOMIC_ACQUIRE)))
+			raw(SYS_futex, &w->tid, FUTEX_WAIT, tid, 0);	/* the kernel wakes it when it clears it */
+	}
+	bury();
+	return any;
+}
+
 static void unmap_all(struct gr_list *list)
 {
 	gr_list_each_safe(it, list)

@@ -48,6 +48,9 @@ void gr_offload_reset(void);
 /* Threads made before are not used again: setuid() and the like, capset, unshare, setns, a seccomp filter, PR_SET_NO_NEW_PRIVS. */
 void gr_offload_retire(void);
 
+/* Wait until all idle threads have ended.  True when there were any. */
+bool gr_offload_end_idle(void);
+
 struct gr_offload_stats {
 	unsigned threads, idle, at_most;	/* now, idle now, most at once */
 	uint64_t calls;

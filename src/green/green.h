@@ -173,4 +173,20 @@ long green_vmsplice(int fd, const struct iovec *iov, size_t count, unsigned flag
 /* ioctl.c */
 long green_ioctl(int fd, unsigned request, long arg);
 
+/* creds.c */
+long green_setuid(long a, long b, long c);
+long green_setgid(long a, long b, long c);
+long green_setreuid(long a, long b, long c);
+long green_setregid(long a, long b, long c);
+long green_setresuid(long a, long b, long c);
+long green_setresgid(long a, long b, long c);
+long green_setfsuid(long a, long b, long c);
+long green_setfsgid(long a, long b, long c);
+long green_setgroups(long a, long b, long c);
+long green_capset(long a, long b, long c);
+long green_seccomp(long a, long b, long c);
+long green_landlock_restrict_self(long a, long b, long c);
+long green_unshare(unsigned long flags);
+long green_setns(int fd, int type);
+
 #endif

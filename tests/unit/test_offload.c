@@ -351,6 +351,24 @@ static void test_retire(void **state)
 	assert_int_equal(stats().threads, 0);
 }
 
+static void end_idle(void *unused)
+{
+	(void)unused;
+	assert_int_equal(gr_offload(SYS_getpid, 0, 0, 0, 0, 0, 0), getpid());
+	assert_true(gr_offload_end_idle());
+	assert_false(gr_offload_end_idle());
+	assert_int_equal(stats().threads, 0);
+}
+
+static void test_end_idle(void **state)
+{
+	(void)state;
+	start();
+	fake_go("a", end_idle, NULL);
+	assert_int_equal(run(), 0);
+	await_threads(1);
+}
+
 static void test_bored(void **state)
 {
 	(void)state;
@@ -456,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_races),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_retire),
+		cmocka_unit_test(test_end_idle),
 		cmocka_unit_test(test_bored),
 		cmocka_unit_test(test_thread),
 		cmocka_unit_test(test_fork),
