@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-BUILD = Path(os.environ.get("builddir", Path(__file__).resolve().parent.parent.parent)).resolve()
+BUILD = Path(os.environ["builddir"])
 GROVE = os.environ["GROVE"]
 
 

@@ -5,7 +5,7 @@
 #	start program ...		in the background; its pid is $started, its output in $started.out; ended when the test ends
 set -u -o pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-bin=${builddir:-$here/../..}	# top of the build tree
+bin=${builddir:?run these by ./run}	# top of the build tree
 under=()
 [ "${MODE:-bare}" = grove ] && under=("${GROVE:?the launcher}")
 
