@@ -51,11 +51,6 @@ static void run_handlers(struct gr_carrier *c, struct gr_dns_query *q)
 	c->todo &= ~GR_TODO_SIGNAL;
 	gr_signal_collect();
 	gr_signal_deliver(&restart);
-	c->inside = GR_OUTSIDE;
-	pthread_cleanup_push(abandon, q);
-	pthread_testcancel();
-	pthread_cleanup_pop(0);
-	c->inside = GR_INSIDE;
 }
 
 void gr_dns_query_add(struct gr_dns_query *q)
@@ -64,9 +59,8 @@ void gr_dns_query_add(struct gr_dns_query *q)
 	gr_list_push(&queries, &q->link);
 }
 
-int gr_dns_query_wait(struct gr_dns_query *q)
+static int wait_inside(struct gr_carrier *c, struct gr_dns_query *q)
 {
-	struct gr_carrier *c = gr_carrier();
 	int r = 0;
 
 	c->inside = GR_INSIDE;
@@ -84,9 +78,20 @@ int gr_dns_query_wait(struct gr_dns_query *q)
 		run_handlers(c, q);
 		c->inside = GR_OUTSIDE;
 	}
-	if (r != -ECANCELED)
-		return 0;
-	abandon(q);
+	return r == -ECANCELED ? r : 0;
+}
+
+/* As in libc's own cancellation points: pthread_cancel() sends its signal only to threads of the asynchronous type, and the handler
+ * of that signal then unwinds from within gr_signal_deliver(). */
+int gr_dns_query_wait(struct gr_dns_query *q)
+{
+	int r, type;
+
+	pthread_cleanup_push(abandon, q);
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	r = wait_inside(gr_carrier(), q);
+	pthread_setcanceltype(type, NULL);
+	pthread_cleanup_pop(r < 0);
 	return r;
 }
 
