@@ -54,7 +54,8 @@ static bool on_greenlet(struct gr_carrier *c)
 /* What the end of a green call has to see to: signals, restarts, turns for others.  Returns true when the call is to be made again. */
 static bool finish(struct gr_carrier *c, long *r)
 {
-	bool restart = true;
+	struct gr_greenlet *me = c->current;
+	bool restart = true, cancelled;
 	int ran = 0;
 
 	if (c->budget <= 0) {
@@ -69,7 +70,8 @@ static bool finish(struct gr_carrier *c, long *r)
 	gr_signal_restore_mask();
 	if (*r != -GR_ERESTART)
 		return false;
-	if (ran == 0 || restart)
+	cancelled = me->in_door && me->cancel && !me->cancel_off;	/* the door acts on that before it tries again */
+	if ((ran == 0 || restart) && !cancelled)
 		return true;
 	*r = -EINTR;
 	return false;

@@ -30,7 +30,9 @@ struct gr_greenlet {
 	uint8_t park_flags;		/* GR_PARK_*, while PARKED */
 	uint8_t restore_mask;		/* gr_call() puts saved_mask back when it is done */
 	struct gr_regs *regs;		/* in a call that came through the gate: the caller's registers, vector state to be kept */
-	uint8_t cancel;			/* pthread_cancel() was aimed at it while in a door; door_return() looks */
+	uint8_t cancel;			/* pthread_cancel() was aimed at it: door.c acts on it */
+	uint8_t cancel_off;		/* PTHREAD_CANCEL_DISABLE */
+	uint8_t in_door;		/* in a call that is a cancellation point of ours, not of libc's */
 	int result;			/* what gr_park() will return */
 	int tid;			/* as the program sees it; main: the process id, others: from GR_FIRST_TID up */
 	unsigned parks;			/* how often parked: tells gr_call() whether this call did */
