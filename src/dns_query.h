@@ -72,7 +72,7 @@ void gr_dns_query_free(struct gr_dns_query *q);
 /* One part less pending; wakes or frees after the last. */
 void gr_dns_query_done(struct gr_dns_query *q);
 
-/* dns.c: the name servers we talk to; forgotten in a forked child */
-extern struct gr_list gr_dns_servers;
+/* dns_fork.c: everything asked and not yet freed, the name servers we talk to; both forgotten in a forked child */
+extern struct gr_list gr_dns_queries, gr_dns_servers;
 
 #endif

@@ -3,16 +3,12 @@
  *
  * Unlike a green call this is entered from ordinary code, so it sets carrier->inside itself.
  */
-#include "dns.h"
 #include "dns_query.h"
 #include "mem.h"
 #include "sched.h"
 #include "signal.h"
 #include <errno.h>
 #include <pthread.h>
-
-static struct gr_list queries = { &queries, &queries };
-struct gr_list gr_dns_servers = { &gr_dns_servers, &gr_dns_servers };
 
 void gr_dns_query_free(struct gr_dns_query *q)
 {
@@ -56,7 +52,7 @@ static void run_handlers(struct gr_carrier *c, struct gr_dns_query *q)
 void gr_dns_query_add(struct gr_dns_query *q)
 {
 	gr_list_init(&q->job.link);
-	gr_list_push(&queries, &q->link);
+	gr_list_push(&gr_dns_queries, &q->link);
 }
 
 static int wait_inside(struct gr_carrier *c, struct gr_dns_query *q)
@@ -93,16 +89,4 @@ int gr_dns_query_wait(struct gr_dns_query *q)
 	pthread_setcanceltype(type, NULL);
 	pthread_cleanup_pop(r < 0);
 	return r;
-}
-
-void gr_dns_fork_child(void)
-{
-	gr_list_each_safe(it, &queries) {
-		struct gr_dns_query *q = gr_container(it, struct gr_dns_query, link);
-
-		gr_list_del(&q->link);
-		q->pending = 0;			/* its greenlet, if that forked in a signal handler, finds it lost */
-		q->waiter = NULL;
-	}
-	gr_list_init(&gr_dns_servers);
 }
