@@ -1,20 +1,46 @@
 /*
  * stack.h - stacks for greenlets and for pthreads, with a guard below each, kept warm for the next one
  *
- * Slots of one size class are carved from large mappings (one VMA for many stacks); the guard is MADV_GUARD_INSTALL where the
- * kernel has it (6.13), so 100,000 stacks need no 100,000 mappings; elsewhere mprotect(PROT_NONE), good for about 32,000.
- * Slots are offset so that the guard of one and the top of the slot below it share a page-table page.
- * A slot returned is reused last-in first-out; beyond a number of warm ones per class, its memory goes back to the kernel
- * (MADV_DONTNEED) while the addresses stay reserved.  Not thread-safe: a pool belongs to one carrier.
+ * Slots of one size class are carved from large mappings, regions, that grow with the demand (1 slot, 2, 4 ... up to 1 GiB):
+ *
+ *	lower addresses                                                                     higher
+ *	|guard| (slack) |        usable        |guard| (slack) |        usable        |guard| ...
+ *	^slot 0         ^lo                    ^top, slot 1                           ^
+ *
+ * The guard is MADV_GUARD_INSTALL where the kernel has it (6.13), so 100,000 stacks need no 100,000 mappings; elsewhere it is
+ * memory left PROT_NONE, good for about 32,000.  Slots are placed so that the top of one and the guard above it, the next
+ * one's, share a page-table page: a stack in use costs the pages it touches and one page of page tables.
+ *
+ * A slot returned is reused last-in first-out.  What it may keep meanwhile:
+ *	the GR_STACK_HOT last returned	all they touched, until every GR_STACK_TRIM_EVERYth return of a slot
+ *	up to GR_STACK_WARM of a class	their top 64 KiB
+ *	the others			nothing (MADV_DONTNEED), only their addresses and a page of page tables
+ * so a deep recursion is forgotten, and the churn of a thousand threads finds its stacks still mapped.
+ * Not thread-safe: a pool belongs to one carrier.
  */
 #ifndef GR_STACK_H
 #define GR_STACK_H
 
 #include "base.h"
 
+#define GR_STACK_HOT		16
+#define GR_STACK_TRIM_EVERY	16
+#define GR_STACK_WARM		1024		/* about 16 MiB: most stacks touch 8 to 16 KiB */
+#define GR_STACK_KEEP		(64u * 1024)	/* from the top */
+
+struct gr_slot {
+	struct gr_slot *next;		/* in its class's warm or cold list, while free */
+	struct gr_region *region;
+	size_t asked_guard;		/* for the owner of a pthread's stack (threads.c) */
+	uint32_t returns;		/* how often it came back */
+	uint8_t in_use;
+	uint8_t owner;			/* GR_OWNER_* of threads.c; 0 for stacks that are not a pthread's */
+};
+
 struct gr_stack {
-	char *lo;		/* lowest usable byte; the guard lies below it */
-	size_t size;		/* usable bytes: lo + size is the top */
+	char *lo;			/* lowest usable byte; the guard lies below it */
+	size_t size;			/* usable bytes: lo + size is the top */
+	struct gr_slot *slot;		/* where it came from; NULL: no stack */
 };
 
 /*
@@ -24,12 +50,18 @@ struct gr_stack {
 int gr_stack_new(size_t size, size_t guard, struct gr_stack *ret_stack);
 void gr_stack_free(struct gr_stack *stack);
 
+/* The stack in use that @addr lies in (guard included); false when it lies in none of ours. */
+bool gr_stack_at(const void *addr, struct gr_stack *ret_stack);
+
 /* true when @addr lies in the guard of a stack of the pool: a stack overflow, not a wild pointer */
 bool gr_stack_is_guard(const void *addr);
 
+/* Call @fn for every stack in use; it may free that one. */
+void gr_stack_each(void (*fn)(struct gr_stack *stack, void *arg), void *arg);
+
 struct gr_stack_stats {
 	size_t slots, in_use, warm, mapped_bytes;
-	bool guard_by_madvise;
+	bool guard_by_madvise;		/* the newest one */
 };
 void gr_stack_get_stats(struct gr_stack_stats *ret_stats);
 

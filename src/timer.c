@@ -1,0 +1,138 @@
+/*
+ * timer.c - a four-way heap: half as deep as a binary one, so adding, much the most frequent, compares half as often
+ *
+ * Places are counted from 1 so that pos 0 can mean "in no heap"; the children of place p are 4p-2 ... 4p+1.
+ */
+#include "timer.h"
+#include "raw.h"
+#include <errno.h>
+#include <sys/mman.h>
+
+#define FIRST_SIZE (GR_PAGE / sizeof(struct gr_timer *))
+
+static bool before(const struct gr_timer *a, const struct gr_timer *b)
+{
+	return a->at != b->at ? a->at < b->at : a->seq < b->seq;
+}
+
+static struct gr_timer *at(const struct gr_timers *h, uint32_t pos)
+{
+	return h->heap[pos - 1];
+}
+
+static void put(struct gr_timers *h, uint32_t pos, struct gr_timer *t)
+{
+	h->heap[pos - 1] = t;
+	t->pos = pos;
+}
+
+/* Place @pos is free: find where @t belongs on the way up from it, moving later ones down. */
+static void rise(struct gr_timers *h, uint32_t pos, struct gr_timer *t)
+{
+	while (pos > 1) {
+		uint32_t parent = (pos + 2) / 4;
+
+		if (!before(t, at(h, parent)))
+			break;
+		put(h, pos, at(h, parent));
+		pos = parent;
+	}
+	put(h, pos, t);
+}
+
+/* The same on the way down, moving earlier ones up. */
+static void sink(struct gr_timers *h, uint32_t pos, struct gr_timer *t)
+{
+	for (;;) {
+		uint64_t child = 4 * (uint64_t)pos - 2, end = child + 4 <= h->used ? child + 4 : (uint64_t)h->used + 1;
+		uint32_t least;
+
+		if (child > h->used)
+			break;
+		least = (uint32_t)child;
+		for (uint64_t c = child + 1; c < end; c++)
+			if (before(at(h, (uint32_t)c), at(h, least)))
+				least = (uint32_t)c;
+		if (!before(at(h, least), t))
+			break;
+		put(h, pos, at(h, least));
+		pos = least;
+	}
+	put(h, pos, t);
+}
+
+static int grow(struct gr_timers *h)
+{
+	size_t bytes = h->size * sizeof(*h->heap);
+	long p;
+
+	if (h->size > UINT32_MAX / 2)
+		return -ENOMEM;
+	if (h->size == 0)
+		p = raw(SYS_mmap, 0, FIRST_SIZE * sizeof(*h->heap), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	else
+		p = raw(SYS_mremap, h->heap, bytes, 2 * bytes, MREMAP_MAYMOVE, 0);
+	if (raw_failed(p))
+		return -ENOMEM;
+	h->heap = (struct gr_timer **)p;
+	h->size = h->size == 0 ? FIRST_SIZE : 2 * h->size;
+	return 0;
+}
+
+int gr_timer_add(struct gr_timers *h, struct gr_timer *t)
+{
+	if (h->used == h->size) {
+		int r = grow(h);
+
+		if (r < 0)
+			return r;
+	}
+	t->seq = h->seq++;
+	rise(h, ++h->used, t);
+	return 0;
+}
+
+void gr_timer_del(struct gr_timers *h, struct gr_timer *t)
+{
+	uint32_t pos = t->pos;
+	struct gr_timer *last;
+
+	if (pos == 0)
+		return;
+	t->pos = 0;
+	last = at(h, h->used--);
+	if (last == t)
+		return;
+	if (pos > 1 && before(last, at(h, (pos + 2) / 4)))
+		rise(h, pos, last);
+	else
+		sink(h, pos, last);
+}
+
+gr_time gr_timers_next(const struct gr_timers *h)
+{
+	return h->used == 0 ? GR_NEVER : at(h, 1)->at;
+}
+
+/* One that is added meanwhile waits for the next run, however early it is: a timer that always sets itself anew cannot keep us here. */
+unsigned gr_timers_run(struct gr_timers *h, gr_time now)
+{
+	uint64_t end = h->seq;
+	unsigned fired = 0;
+
+	while (h->used > 0 && at(h, 1)->at <= now && at(h, 1)->seq < end) {
+		struct gr_timer *t = at(h, 1);
+
+		gr_timer_del(h, t);
+		t->fire(t);
+		fired++;
+	}
+	return fired;
+}
+
+void gr_timers_reset(struct gr_timers *h)
+{
+	if (h->heap)
+		raw(SYS_munmap, h->heap, h->size * sizeof(*h->heap));
+	*h = (struct gr_timers){ .heap = NULL };
+}
