@@ -4,12 +4,11 @@
  * The look-up itself is libc's, so there is nothing in these doors to differ from it; see src/dns.h.
  */
 #include "../src/dns.h"
+#include "door.h"
 #include <dlfcn.h>
 #include <netdb.h>
 #include <nss.h>
 #include <signal.h>
-
-#define DOOR __attribute__((visibility("default")))
 
 /* libc's own function of that name */
 #define LIBC(name) \
