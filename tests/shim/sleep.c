@@ -20,11 +20,12 @@ static void *interrupt(void *main_thread)
 	return NULL;
 }
 
-#define INTERRUPTED(statement) do {			\
+#define INTERRUPTED(call) do {			\
 	pthread_t me_ = pthread_self();			\
 	parked = handled = stop = 0;			\
 	pthread_t i_ = start(interrupt, &me_);		\
-	statement;					\
+	t_here(&parked);				\
+	(void)(call);					\
 	t_set(&stop, 1);				\
 	join(i_);					\
 	say("    handled %d", t_get(&handled)); } while (0)
@@ -101,28 +102,27 @@ static void interruptions(void)
 	struct sigaction sa = { .sa_handler = on_usr1, .sa_flags = SA_RESTART };
 
 	sigaction(SIGUSR1, &sa, NULL);
-	t_set(&parked, 0);
-	INTERRUPTED(t_here(&parked); R("nanosleep", nanosleep(&t, &left)));
+	INTERRUPTED(R("nanosleep", nanosleep(&t, &left)));
 	say("    left: %d", left.tv_sec >= 98 && left.tv_sec <= 100);
-	INTERRUPTED(t_here(&parked); R("nanosleep into itself", nanosleep(&t, &t)));
+	INTERRUPTED(R("nanosleep into itself", nanosleep(&t, &t)));
 	say("    left: %d", t.tv_sec >= 98 && t.tv_sec <= 100);
 	t = (struct timespec){ 100, 0 };
-	INTERRUPTED(t_here(&parked); R("nanosleep, no remainder asked", nanosleep(&t, NULL)));
-	INTERRUPTED(t_here(&parked); R("nanosleep, bad remainder", nanosleep(&t, T_BAD)));
+	INTERRUPTED(R("nanosleep, no remainder asked", nanosleep(&t, NULL)));
+	INTERRUPTED(R("nanosleep, bad remainder", nanosleep(&t, T_BAD)));
 	left = (struct timespec){ -1, -1 };
-	INTERRUPTED(t_here(&parked); P("clock_nanosleep", clock_nanosleep(CLOCK_REALTIME, 0, &t, &left)));
+	INTERRUPTED(P("clock_nanosleep", clock_nanosleep(CLOCK_REALTIME, 0, &t, &left)));
 	say("    left: %d", left.tv_sec >= 98 && left.tv_sec <= 100);
 	left = (struct timespec){ -1, -1 };
 	clock_gettime(CLOCK_MONOTONIC, &abs);
 	abs.tv_sec += 100;
-	INTERRUPTED(t_here(&parked); P("clock_nanosleep absolute", clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &abs, &left)));
+	INTERRUPTED(P("clock_nanosleep absolute", clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &abs, &left)));
 	say("    left untouched: %d", left.tv_sec == -1 && left.tv_nsec == -1);
 	unsigned rest = 0;
-	INTERRUPTED(t_here(&parked); rest = sleep(100));
+	INTERRUPTED(rest = sleep(100));
 	say("    sleep: rest %d", rest == 100 || rest == 99 || rest == 98);
-	INTERRUPTED(t_here(&parked); R("usleep", usleep(900000000)));
-	INTERRUPTED(t_here(&parked); R("pause", pause()));
-	INTERRUPTED(t_here(&parked); R("sleep for ever", nanosleep(&(struct timespec){ INT64_MAX, 0 }, NULL)));
+	INTERRUPTED(R("usleep", usleep(900000000)));
+	INTERRUPTED(R("pause", pause()));
+	INTERRUPTED(R("sleep for ever", nanosleep(&(struct timespec){ INT64_MAX, 0 }, NULL)));
 }
 
 static pthread_mutex_t order_lock = PTHREAD_MUTEX_INITIALIZER;

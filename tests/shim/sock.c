@@ -110,8 +110,9 @@ static void stream(const char *name, void (*make)(int c[2]))
 	MUST(send(c[0], "abcd", 4, 0));
 	join(t);
 	t = park_recv(&all);
-	for (const char *part = "ab\0cd\0ef"; part < "ab\0cd\0ef" + 8 && *part; part += 3) {
-		send(c[0], part, 2, 0);
+	static const char *const parts[] = { "ab", "cd", "ef" };
+	for (unsigned i = 0; i < T_LENGTH(parts); i++) {
+		send(c[0], parts[i], 2, 0);
 		msleep(5);
 	}
 	join(t);
