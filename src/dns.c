@@ -21,33 +21,77 @@
 #include <string.h>
 
 #define EDNS_SIZE	1200	/* as libc announces it */
+#define WINDOW		200	/* questions a server is sent at once: its socket buffer and ours hold some 250 small datagrams */
+#define PACE		64	/* beyond that, so many more each millisecond, or as answers come */
+#define RECV_BUFFER	(1 << 20)
 #define IDLE_SERVERS	8	/* channels kept for servers that are asked nothing at the moment */
 
 struct gr_dns_server {
 	struct gr_list link;
 	struct gr_dns_target target;
 	ares_channel channel;
-	unsigned pending;		/* questions that c-ares has, or is about to be given */
-	struct gr_timer timer;		/* c-ares's next time limit; in carrier->timers while anything is pending */
+	unsigned pending;		/* questions asked of us and not answered */
+	unsigned flying;		/* those among them that c-ares has */
+	struct gr_list waiting;		/* of gr_dns_query.job.link: their turn has not come */
+	struct gr_timer timer;		/* c-ares's next time limit; in carrier->timers while anything flies */
+	struct gr_timer pace;		/* while anything waits: when to send more in any case */
 	struct gr_hub_io io[2];		/* its sockets, by UDP and by TCP; fd is -1 when there is none */
 };
 
 /* --- in the hub: sockets and time ------------------------------------------------------------------------------------------ */
 
-/* After c-ares had its turn: is there a time limit to wake up for? */
+static void answered_first(void *arg, int status, int timeouts, unsigned char *msg, int len);
+static void answered_second(void *arg, int status, int timeouts, unsigned char *msg, int len);
+
+static void send_query(struct gr_dns_query *q)
+{
+	struct gr_dns_server *s = q->server;
+	int second = q->parts > 1 ? q->type[1] : 0;
+
+	s->flying += q->parts;
+	ares_query(s->channel, q->name, ns_c_in, q->type[0], answered_first, q);	/* may be answered, and freed, at once */
+	if (second)
+		ares_query(s->channel, q->name, ns_c_in, second, answered_second, q);
+}
+
+static void send_waiting(struct gr_dns_server *s, int more)
+{
+	while (!gr_list_empty(&s->waiting) && (s->flying < WINDOW || more-- > 0)) {
+		struct gr_dns_query *q = gr_container(gr_list_first(&s->waiting, struct gr_hub_job, link), struct gr_dns_query, job);
+
+		gr_list_del(&q->job.link);
+		send_query(q);
+	}
+}
+
+static void set_timer(struct gr_timer *t, gr_time in)
+{
+	t->at = gr_deadline(in);
+	gr_timer_add(&gr_carrier()->timers, t);
+}
+
+/* The end of each turn for a server: send what may be sent, and see to it that we are called in time. */
 static void settle(struct gr_dns_server *s)
 {
-	struct gr_timers *timers = &gr_carrier()->timers;
 	struct timeval tv;
 
-	if (!s->pending) {
-		gr_timer_del(timers, &s->timer);
-		return;
-	}
-	if (s->timer.pos || !ares_timeout(s->channel, NULL, &tv))
-		return;
-	s->timer.at = gr_deadline(GR_SEC(tv.tv_sec) + GR_US(tv.tv_usec) + GR_MS(1));	/* c-ares counts whole milliseconds */
-	gr_timer_add(timers, &s->timer);
+	send_waiting(s, 0);
+	if (gr_list_empty(&s->waiting))
+		gr_timer_del(&gr_carrier()->timers, &s->pace);
+	else if (!s->pace.pos)
+		set_timer(&s->pace, GR_MS(1));
+	if (!s->flying)
+		gr_timer_del(&gr_carrier()->timers, &s->timer);
+	else if (!s->timer.pos && ares_timeout(s->channel, NULL, &tv))
+		set_timer(&s->timer, GR_SEC(tv.tv_sec) + GR_US(tv.tv_usec) + GR_MS(1));	/* c-ares counts whole milliseconds */
+}
+
+static void on_pace(struct gr_timer *t)
+{
+	struct gr_dns_server *s = gr_container(t, struct gr_dns_server, pace);
+
+	send_waiting(s, PACE);
+	settle(s);
 }
 
 static void on_time(struct gr_timer *t)
@@ -105,6 +149,7 @@ static ares_socket_t sock_open(int family, int type, int protocol, void *data)
 
 	if (fd < 0)
 		return ARES_SOCKET_BAD;
+	raw(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVBUF, &(int){ RECV_BUFFER }, sizeof(int));
 	io->fd = gr_own_fd((int)fd);
 	return io->fd;
 }
@@ -185,6 +230,7 @@ static void fill_reply(struct gr_dns_reply *reply, int status, const unsigned ch
 static void answered(struct gr_dns_query *q, unsigned part, int status, unsigned char *msg, int len)
 {
 	q->server->pending--;
+	q->server->flying--;
 	fill_reply(&q->reply[part], status, msg, len);
 	gr_dns_query_done(q);
 }
@@ -205,11 +251,8 @@ static void submit(struct gr_hub_job *job)
 {
 	struct gr_dns_query *q = gr_container(job, struct gr_dns_query, job);
 	struct gr_dns_server *s = q->server;
-	int second = q->parts > 1 ? q->type[1] : 0;
 
-	ares_query(s->channel, q->name, ns_c_in, q->type[0], answered_first, q);	/* may be answered, and freed, at once */
-	if (second)
-		ares_query(s->channel, q->name, ns_c_in, second, answered_second, q);
+	gr_list_push(&s->waiting, &q->job.link);
 	settle(s);
 }
 
@@ -327,7 +370,9 @@ static struct gr_dns_server *get_server(const struct gr_dns_target *target)
 	s = gr_mem_alloc(sizeof(*s));
 	if (!s)
 		return NULL;
-	*s = (struct gr_dns_server){ .target = *target, .timer.fire = on_time, .io = { { udp_ready, -1, NULL }, { tcp_ready, -1, NULL } } };
+	*s = (struct gr_dns_server){ .target = *target, .timer.fire = on_time, .pace.fire = on_pace,
+				     .io = { { udp_ready, -1, NULL }, { tcp_ready, -1, NULL } } };
+	gr_list_init(&s->waiting);
 	if (!make_channel(s)) {
 		gr_mem_free(s);
 		return NULL;
