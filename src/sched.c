@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 struct gr_carrier gr_carrier0 = { .inside = GR_INSIDE };
 
@@ -18,7 +19,8 @@ struct gr_carrier gr_carrier0 = { .inside = GR_INSIDE };
 
 /*
  * Records live in chunks that are never given back; a record's place is part of its tid, so tids are found without searching:
- * GR_FIRST_TID + generation * 2^20 + place.  The generation makes a reused place a new tid.
+ * GR_FIRST_TID + generation * 2^20 + place.  The generation makes a reused place a new tid.  The salt makes a forked child's tids other
+ * ones than its parent's: locks in memory they share hold tids.
  */
 #define PLACE_BITS	20
 #define CHUNK_BITS	8
@@ -32,6 +34,7 @@ struct record {
 
 static struct record *chunks[1u << (PLACE_BITS - CHUNK_BITS)];
 static uint32_t places;			/* handed out so far */
+static uint32_t salt;
 static struct gr_list free_records = { &free_records, &free_records };
 
 static struct record *record_new(void)
@@ -65,7 +68,7 @@ static void record_free(struct gr_greenlet *g)
 struct gr_greenlet *gr_find_tid(int tid)
 {
 	struct gr_carrier *c = gr_carrier();
-	uint32_t place = ((uint32_t)tid - GR_FIRST_TID) % (1u << PLACE_BITS);
+	uint32_t place = (((uint32_t)tid - GR_FIRST_TID) ^ salt) % (1u << PLACE_BITS);
 	struct record *r;
 
 	if (c->main && tid == c->main->tid)
@@ -119,7 +122,7 @@ struct gr_greenlet *gr_greenlet_new(uintptr_t fs)
 		return NULL;
 	g = &r->g;
 	r->generation = (r->generation + 1) % GENERATIONS;
-	gr_greenlet_init(g, fs, GR_FIRST_TID + (r->generation << PLACE_BITS) + r->place);
+	gr_greenlet_init(g, fs, GR_FIRST_TID + (int)(((r->generation << PLACE_BITS) + r->place) ^ salt));
 	memcpy(g->name, c->current->name, sizeof(g->name));
 	gr_signal_born(g);
 	return g;
@@ -295,6 +298,7 @@ int gr_start(void)
 {
 	struct gr_carrier *c = gr_carrier();
 	static struct gr_greenlet main_greenlet;
+	size_t robust_size;
 	int r = gr_arch_init();
 
 	if (r < 0)
@@ -310,7 +314,8 @@ int gr_start(void)
 	c->main = c->current = &main_greenlet;
 	c->stats.alive = c->stats.at_most = 1;
 	c->budget = BUDGET;
-	raw(SYS_prctl, 16 /* PR_GET_NAME */, main_greenlet.name);
+	raw(SYS_prctl, PR_GET_NAME, main_greenlet.name);
+	raw(SYS_get_robust_list, 0, &main_greenlet.robust, &robust_size);
 	return 0;
 }
 
@@ -321,6 +326,7 @@ void gr_sched_fork_child(void)
 
 	c->pid = (int)raw(SYS_getpid);
 	c->tid = (int)raw(SYS_gettid);
+	salt = (uint32_t)c->pid * 2654435761u & (GR_FIRST_TID - 1);
 	gr_timers_reset(&c->timers);
 	self->timer.pos = 0;
 	gr_list_each_safe(it, &c->all) {

@@ -63,7 +63,7 @@ static long read_rest(int fd, const struct iovec *iov, int n, long got, off_t at
 			at += got;
 		r = raw(SYS_preadv2, fd, rest.v, rest.n, at, at >> 63, RWF_NOWAIT);
 		if (r == -EAGAIN)
-			r = gr_offload(SYS_preadv2, fd, (long)rest.v, rest.n, at, at >> 63, 0);
+			r = gr_offload_nointr(SYS_preadv2, fd, (long)rest.v, rest.n, at, at >> 63, 0);
 	}
 	gr_iov_free(&rest);
 	return r > 0 ? got + r : got;
@@ -77,7 +77,7 @@ static long read_file(int fd, const struct iovec *iov, int n, size_t bytes, off_
 	if (r == -EOPNOTSUPP || r == -EINVAL)
 		return raw(SYS_preadv2, fd, iov, n, at, at >> 63, 0);
 	if (r == -EAGAIN)
-		return gr_offload(SYS_preadv2, fd, (long)iov, n, at, at >> 63, 0);
+		return gr_offload_nointr(SYS_preadv2, fd, (long)iov, n, at, at >> 63, 0);
 	return r > 0 && (size_t)r < bytes ? read_rest(fd, iov, n, r, at) : r;
 }
 

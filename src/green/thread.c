@@ -6,7 +6,7 @@
 #include "../fd.h"
 #include "../futex.h"
 #include "../gate.h"
-#include "../hub.h"
+#include "../offload.h"
 #include "../raw.h"
 #include "../sched.h"
 #include "../signal.h"
@@ -114,8 +114,7 @@ long green_exit(int status)
 
 	if (c->stats.alive == 1)
 		return green_exit_group(status);
-	if (g->robust)
-		gr_futex_exit_robust(g->robust, g->tid);
+	gr_futex_exit_robust(g->robust, g->tid);
 	if (g->clear_tid && gr_user_write(g->clear_tid, &zero, sizeof(zero)) == 0)
 		gr_futex_wake((uint32_t *)g->clear_tid, 1);
 	gr_exit();
@@ -123,6 +122,11 @@ long green_exit(int status)
 
 long green_exit_group(int status)
 {
+	gr_list_each(it, &gr_carrier()->all) {
+		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, all);
+
+		gr_futex_exit_robust(g->robust, g->tid);
+	}
 	gr_stats_print();
 	return raw(SYS_exit_group, status);
 }
@@ -140,6 +144,8 @@ long green_set_robust_list(void *head, size_t len)
 	if (len != 24)
 		return -EINVAL;
 	gr_carrier()->current->robust = head;
+	if (gr_carrier()->current->tid == gr_carrier()->tid)	/* so that a killed process lets go of what its main thread held */
+		return raw(SYS_set_robust_list, head, len);
 	return 0;
 }
 
@@ -184,6 +190,8 @@ long green_prctl(int option, unsigned long a, unsigned long b, unsigned long d, 
 
 	if (option == PR_GET_NAME)
 		return gr_user_write((void *)a, g->name, sizeof(g->name));
+	if (option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP || option == PR_SET_SECUREBITS || option == PR_CAPBSET_DROP)
+		gr_offload_retire();
 	if (option != PR_SET_NAME)
 		return raw(SYS_prctl, option, a, b, d, e);
 	for (size_t i = 0; i < sizeof(name) - 1; i++) {
