@@ -4,8 +4,12 @@
 #include "door.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 _Noreturn void __chk_fail(void);	/* libc's: "buffer overflow detected", abort */
@@ -50,21 +54,22 @@ DOOR int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeou
 	return ppoll(fds, n, timeout, mask);
 }
 
-/* O_CREAT without a mode: libc says so and aborts */
+int __open_2(const char *path, int flags);
+int __openat_2(int dir, const char *path, int flags);
+
+#define NEEDS_MODE(flags) (((flags) & O_CREAT) || ((flags) & O_TMPFILE) == O_TMPFILE)
+
+/* A file to be made, and no mode: libc says so and aborts */
 DOOR int __open_2(const char *path, int flags)
 {
-	if (flags & O_CREAT)
-		__chk_fail();
-	return open(path, flags);
+	return NEEDS_MODE(flags) ? REAL(__open_2)(path, flags) : open(path, flags);
 }
 
 int __open64_2(const char *path, int flags) __attribute__((visibility("default"), alias("__open_2")));
 
 DOOR int __openat_2(int dir, const char *path, int flags)
 {
-	if (flags & O_CREAT)
-		__chk_fail();
-	return openat(dir, path, flags);
+	return NEEDS_MODE(flags) ? REAL(__openat_2)(dir, path, flags) : openat(dir, path, flags);
 }
 
 int __openat64_2(int dir, const char *path, int flags) __attribute__((visibility("default"), alias("__openat_2")));
@@ -72,6 +77,20 @@ int __openat64_2(int dir, const char *path, int flags) __attribute__((visibility
 /* Names that libc exports for the same functions */
 DOOR ssize_t __read(int fd, void *buf, size_t n) { return read(fd, buf, n); }
 DOOR ssize_t __write(int fd, const void *buf, size_t n) { return write(fd, buf, n); }
+DOOR ssize_t __pread64(int fd, void *buf, size_t n, off_t at) { return pread(fd, buf, n, at); }
+DOOR ssize_t __pwrite64(int fd, const void *buf, size_t n, off_t at) { return pwrite(fd, buf, n, at); }
 DOOR int __close(int fd) { return close(fd); }
+DOOR int __dup2(int from, int to) { return dup2(from, to); }
+DOOR int __pipe(int fds[2]) { return pipe(fds); }
 DOOR int __connect(int fd, const struct sockaddr *addr, socklen_t len) { return connect(fd, addr, len); }
 DOOR ssize_t __send(int fd, const void *buf, size_t n, int flags) { return send(fd, buf, n, flags); }
+DOOR int __poll(struct pollfd *fds, nfds_t n, int timeout) { return poll(fds, n, timeout); }
+DOOR int __nanosleep(const struct timespec *req, struct timespec *rem) { return nanosleep(req, rem); }
+DOOR int __sched_yield(void) { return sched_yield(); }
+DOOR pid_t __wait(int *status) { return wait(status); }
+DOOR pid_t __waitpid(pid_t pid, int *status, int options) { return waitpid(pid, status, options); }
+
+DOOR int __select(int n, fd_set *in, fd_set *out, fd_set *ex, struct timeval *timeout)
+{
+	return select(n, in, out, ex, timeout);
+}

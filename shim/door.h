@@ -10,10 +10,20 @@
 
 #include "../src/door.h"
 #include "../src/gate.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <sys/syscall.h>
 
 #define DOOR __attribute__((visibility("default")))
+
+/* The function that the door hides: libc's, or that of a library preloaded after us */
+#define REAL(name)                                                                                                                 \
+	({                                                                                                                         \
+		static __typeof__(&name) real_;                                                                                    \
+		if (GR_UNLIKELY(!real_))                                                                                           \
+			real_ = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                                                        \
+		real_;                                                                                                             \
+	})
 
 static inline long door_return(long r)
 {

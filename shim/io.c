@@ -2,7 +2,6 @@
  * io.c - <unistd.h>, <sys/uio.h>, <fcntl.h>: reading, writing, descriptors made and closed
  */
 #include "door.h"
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -14,6 +13,7 @@
 #include <sys/sendfile.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define SAME_AS(name) __attribute__((visibility("default"), alias(#name)))
@@ -85,6 +85,14 @@ int creat64(const char *path, mode_t mode) SAME_AS(creat);
 
 DOOR int close(int fd) { return (int)DOOR_CANCEL(SYS_close, fd); }
 DOOR int close_range(unsigned first, unsigned last, int flags) { return (int)DOOR_CALL(SYS_close_range, first, last, flags); }
+
+/* libc has another way for kernels before 5.9, and a message for the case that it fails too */
+DOOR void closefrom(int first)
+{
+	if (gr_call(SYS_close_range, first < 0 ? 0 : first, ~0u, 0, 0, 0, 0) < 0)
+		REAL(closefrom)(first);
+}
+
 DOOR int dup(int fd) { return (int)DOOR_CALL(SYS_dup, fd); }
 DOOR int dup2(int from, int to) { return (int)DOOR_CALL(SYS_dup2, from, to); }
 DOOR int dup3(int from, int to, int flags) { return (int)DOOR_CALL(SYS_dup3, from, to, flags); }
@@ -94,13 +102,6 @@ DOOR int eventfd(unsigned count, int flags) { return (int)DOOR_CALL(SYS_eventfd2
 DOOR int timerfd_create(int clock, int flags) { return (int)DOOR_CALL(SYS_timerfd_create, clock, flags); }
 DOOR int epoll_create(int size) { return (int)DOOR_CALL(SYS_epoll_create, size); }
 DOOR int epoll_create1(int flags) { return (int)DOOR_CALL(SYS_epoll_create1, flags); }
-
-static int libc_fcntl(int fd, int cmd, long arg)
-{
-	int (*next)(int, int, ...) = (int (*)(int, int, ...))dlsym(RTLD_NEXT, "fcntl");
-
-	return next(fd, cmd, arg);
-}
 
 /* F_GETOWN stays with libc, which tells a negative process group from an error. */
 DOOR int fcntl(int fd, int cmd, ...)
@@ -114,7 +115,7 @@ DOOR int fcntl(int fd, int cmd, ...)
 	if (cmd == F_SETLKW || cmd == F_OFD_SETLKW)
 		return (int)DOOR_CANCEL(SYS_fcntl, fd, cmd, arg);
 	if (cmd == F_GETOWN)
-		return libc_fcntl(fd, cmd, arg);
+		return REAL(fcntl)(fd, cmd, arg);
 	return (int)DOOR_CALL(SYS_fcntl, fd, cmd, arg);
 }
 
@@ -130,6 +131,8 @@ DOOR int ioctl(int fd, unsigned long request, ...)
 	va_end(ap);
 	return (int)DOOR_CALL(SYS_ioctl, fd, request, arg);
 }
+
+DOOR int tcdrain(int fd) { return (int)DOOR_CANCEL(SYS_ioctl, fd, TCSBRK, 1); }
 
 /* --- files ----------------------------------------------------------------------------------------------------------------------- */
 

@@ -1,13 +1,10 @@
 /*
- * process.c - waiting for children, and for signals
+ * process.c - waiting for children
  */
 #include "door.h"
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define MASK_SIZE 8
 
 DOOR pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
 {
@@ -22,6 +19,3 @@ DOOR int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 {
 	return (int)DOOR_CANCEL(SYS_waitid, type, id, info, options, NULL);
 }
-
-DOOR int pause(void) { return (int)DOOR_CANCEL(SYS_pause); }
-DOOR int sigsuspend(const sigset_t *mask) { return (int)DOOR_CANCEL(SYS_rt_sigsuspend, mask, MASK_SIZE); }

@@ -27,7 +27,7 @@ DOOR unsigned sleep(unsigned seconds)
 	int saved = errno;
 
 	if (nanosleep(&left, &left) < 0)
-		return (unsigned)left.tv_sec + (left.tv_nsec >= 500000000);
+		return (unsigned)left.tv_sec;
 	errno = saved;
 	return 0;
 }

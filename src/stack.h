@@ -31,10 +31,11 @@
 struct gr_slot {
 	struct gr_slot *next;		/* in its class's warm or cold list, while free */
 	struct gr_region *region;
-	size_t asked_guard;		/* for the owner of a pthread's stack (threads.c) */
 	uint32_t returns;		/* how often it came back */
 	uint8_t in_use;
-	uint8_t owner;			/* GR_OWNER_* of threads.c; 0 for stacks that are not a pthread's */
+	uint8_t owner;			/* of a pthread's stack: OWNER_* of threads.c; otherwise 0, */
+	uintptr_t fs;			/* the thread's TLS block, once cloned, */
+	size_t asked_guard;		/* and the guard its attributes asked for */
 };
 
 struct gr_stack {

@@ -12,6 +12,7 @@
 #include "sched.h"
 #include "signal.h"
 #include "stats.h"
+#include "threads.h"
 #include <errno.h>
 
 /* Kernel threads from before us (made by a constructor) stay kernel threads. */
@@ -59,6 +60,7 @@ int gr_init(char **env)
 void gr_forked_child(void)
 {
 	gr_sched_fork_child();
+	gr_threads_fork_child();
 	gr_fd_fork_child();
 	gr_hub_fork_child();
 	gr_signal_fork_child();

@@ -12,6 +12,7 @@
 #include "../signal.h"
 #include "../start.h"
 #include "../stats.h"
+#include "../threads.h"
 #include <errno.h>
 #include <linux/sched.h>
 #include <string.h>
@@ -41,6 +42,7 @@ static long adopt(uint64_t flags, void *stack, int *parent_tid, int *child_tid, 
 		if (!c->tid_at)
 			c->tid_at = (char *)child_tid - (char *)tls;
 	}
+	gr_thread_born(tls, stack);
 	gr_greenlet_start(g, gr_frame_clone(me->regs, stack, gr_thread_starts));
 	return g->tid;
 fault:

@@ -1,0 +1,160 @@
+/*
+ * threads.c - who owns which stack, and threads' names
+ */
+#include "threads.h"
+#include "raw.h"
+#include "sched.h"
+#include "stack.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+/* gr_slot.owner */
+#define OWNER_THREAD	GR_BIT(0)
+#define OWNER_DETACHED	GR_BIT(1)
+#define OWNER_ENDED	GR_BIT(2)
+
+/* The doors run outside the runtime; the pool and the lists are not to be seen half changed by a signal handler. */
+static bool enter(struct gr_carrier *c)
+{
+	if (!gr_on_greenlet(c))
+		return false;
+	c->inside = GR_INSIDE;
+	return true;
+}
+
+static void leave(struct gr_carrier *c)
+{
+	c->inside = GR_OUTSIDE;
+}
+
+/* Threads may stand on stacks that lie within others' (a local array), so being inside the slot is not enough. */
+static bool find(const void *thread, struct gr_stack *ret_stack)
+{
+	return gr_stack_at(thread, ret_stack) && (ret_stack->slot->owner & OWNER_THREAD) &&
+	       (ret_stack->slot->fs == (uintptr_t)thread || ret_stack->lo == thread);
+}
+
+void gr_thread_born(uintptr_t fs, const void *stack_top)
+{
+	struct gr_stack stack;
+
+	if (gr_stack_at((const char *)stack_top - 1, &stack) && (stack.slot->owner & OWNER_THREAD) && !stack.slot->fs)
+		stack.slot->fs = fs;
+}
+
+void gr_thread_gone(struct gr_greenlet *g)
+{
+	struct gr_stack stack;
+
+	if (g->stack.slot)
+		gr_stack_free(&g->stack);
+	if (!find((void *)g->fs, &stack))
+		return;
+	stack.slot->owner |= OWNER_ENDED;
+	if (stack.slot->owner & OWNER_DETACHED)
+		gr_stack_free(&stack);
+}
+
+static void free_unless_mine(struct gr_stack *stack, void *mine)
+{
+	if ((stack->slot->owner & OWNER_THREAD) && stack->slot->fs != *(uintptr_t *)mine)
+		gr_stack_free(stack);
+}
+
+/* glibc has forgotten those threads by itself, whose records were in these stacks. */
+void gr_threads_fork_child(void)
+{
+	gr_stack_each(free_unless_mine, &gr_carrier()->current->fs);
+}
+
+int gr_thread_stack_new(size_t size, size_t guard, void **ret_lo)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_stack stack;
+	int r;
+
+	if (!c->gated || !enter(c))
+		return -ENOSYS;
+	r = gr_stack_new(size, guard, &stack);
+	if (r == 0) {
+		stack.slot->owner = OWNER_THREAD;
+		stack.slot->fs = 0;
+		stack.slot->asked_guard = guard;
+		*ret_lo = stack.lo;
+	}
+	leave(c);
+	return r;
+}
+
+void gr_thread_released(const void *thread)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_stack stack;
+
+	if (!enter(c))
+		return;
+	if (find(thread, &stack))
+		gr_stack_free(&stack);
+	leave(c);
+}
+
+void gr_thread_detached(const void *thread)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_stack stack;
+
+	if (!enter(c))
+		return;
+	if (find(thread, &stack)) {
+		stack.slot->owner |= OWNER_DETACHED;
+		if (stack.slot->owner & OWNER_ENDED)
+			gr_stack_free(&stack);
+	}
+	leave(c);
+}
+
+ptrdiff_t gr_thread_asked_guard(pthread_t thread)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_stack stack;
+	ptrdiff_t guard = -1;
+
+	if (!enter(c))
+		return -1;
+	if (find((void *)thread, &stack))
+		guard = (ptrdiff_t)stack.slot->asked_guard;
+	leave(c);
+	return guard;
+}
+
+/* Only the main thread's name is the kernel's business: ours is its thread. */
+bool gr_thread_set_name(pthread_t thread, const char name[GR_NAME_SIZE])
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g;
+
+	if (!enter(c))
+		return false;
+	g = gr_find_fs((uintptr_t)thread);
+	if (g)
+		memcpy(g->name, name, sizeof(g->name));
+	if (g && g == c->main)
+		raw(SYS_prctl, PR_SET_NAME, name);
+	leave(c);
+	return g != NULL;
+}
+
+bool gr_thread_get_name(pthread_t thread, char ret_name[GR_NAME_SIZE])
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g;
+
+	if (!enter(c))
+		return false;
+	g = gr_find_fs((uintptr_t)thread);
+	if (g)
+		memcpy(ret_name, g->name, sizeof(g->name));
+	leave(c);
+	return g != NULL;
+}
