@@ -110,6 +110,18 @@ static void *about_me(void *arg)
 	return NULL;
 }
 
+/* says nothing unless it fails: the new thread is talking */
+static void create(const pthread_attr_t *attr, struct asked *a)
+{
+	pthread_t t;
+	int r = pthread_create(&t, attr, about_me, a);
+
+	if (r)
+		say("create: %s", t_errname(r));
+	else
+		join(t);
+}
+
 static void stacks(void)
 {
 	const size_t sizes[] = { 16384, 65536, 300 * 1024, 1 << 20, 16 << 20, 256 << 20 };
@@ -124,16 +136,14 @@ static void stacks(void)
 
 		pthread_attr_setstacksize(&attr, sizes[i]);
 		pthread_attr_getguardsize(&attr, &a.guard);
-		P("create", pthread_create(&t, &attr, about_me, &a));
-		join(t);
+		create(&attr, &a);
 	}
 	for (size_t guard = 0; guard <= 65536; guard += 32768) {
 		struct asked a = { .stack = 1 << 20, .guard = guard };
 
 		pthread_attr_setstacksize(&attr, a.stack);
 		pthread_attr_setguardsize(&attr, guard);
-		P("create with a guard", pthread_create(&t, &attr, about_me, &a));
-		join(t);
+		create(&attr, &a);
 	}
 	struct asked a = { .stack = 200000 & ~4095, .guard = 0 };
 	a.base = mmap(NULL, a.stack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -142,8 +152,7 @@ static void stacks(void)
 	pthread_attr_getguardsize(&attr, &a.guard);
 	P("setstack", pthread_attr_setstack(&attr, a.base, a.stack));
 	for (int i = 0; i < 3; i++) {
-		P("create on it", pthread_create(&t, &attr, about_me, &a));
-		join(t);
+		create(&attr, &a);
 	}
 	pthread_attr_destroy(&attr);
 	pthread_attr_init(&attr);
