@@ -7,7 +7,7 @@
 #include "sched.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -103,6 +103,33 @@ static bool epoll_takes(int fd)
 	return r != -EPERM;
 }
 
+void gr_fd_path(int fd, char path[GR_FD_PATH])
+{
+	static const char dir[] = "/proc/self/fd/";
+	size_t n = sizeof(dir) - 1, k = 0;
+	char digits[12];
+
+	memcpy(path, dir, n);
+	do
+		digits[k++] = (char)('0' + fd % 10);
+	while (fd /= 10);
+	while (k)
+		path[n++] = digits[--k];
+	path[n] = '\0';
+}
+
+/* Only its name tells a signalfd, which says EINVAL where others say that they do not know RWF_NOWAIT. */
+static bool is_signalfd(int fd)
+{
+	static const char want[] = "anon_inode:[signalfd]";
+	char path[GR_FD_PATH], name[sizeof(want)];
+	long got;
+
+	gr_fd_path(fd, path);
+	got = raw(SYS_readlink, path, name, sizeof(name));
+	return got < 0 || (got == sizeof(want) - 1 && memcmp(name, want, sizeof(want) - 1) == 0);
+}
+
 static int look_at(struct gr_fd *f)
 {
 	struct stat st;
@@ -113,6 +140,8 @@ static int look_at(struct gr_fd *f)
 	f->nonblock = (flags & O_NONBLOCK) != 0;
 	f->shared = true;
 	f->timeo[GR_READ] = f->timeo[GR_WRITE] = GR_NEVER;
+	f->fifo = S_ISFIFO(st.st_mode);
+	f->signalfd = false;
 	if (flags & O_PATH)
 		f->kind = GR_KIND_OTHER;
 	else if (S_ISSOCK(st.st_mode))
@@ -123,8 +152,10 @@ static int look_at(struct gr_fd *f)
 		f->kind = GR_KIND_NOWAIT;
 	else if (!epoll_takes(f->fd))
 		f->kind = GR_KIND_OTHER;
+	else if (S_ISCHR(st.st_mode))
+		f->kind = GR_KIND_POLL;
 	else
-		f->kind = S_ISCHR(st.st_mode) ? GR_KIND_POLL : GR_KIND_NOWAIT;
+		f->kind = (f->signalfd = is_signalfd(f->fd)) ? GR_KIND_POLL : GR_KIND_NOWAIT;
 	f->poll_first = f->kind == GR_KIND_POLL ? GR_BIT(GR_READ) | GR_BIT(GR_WRITE) : 0;
 	f->fork_gen = gr_carrier()->forks;
 	return 0;
@@ -161,7 +192,7 @@ void gr_fd_born(int fd, enum gr_fd_kind kind, bool nonblock)
 		gr_fd_close(fd);
 	f->kind = (uint8_t)kind;
 	f->nonblock = nonblock;
-	f->shared = false;
+	f->shared = f->fifo = f->signalfd = false;
 	f->timeo[GR_READ] = f->timeo[GR_WRITE] = GR_NEVER;
 	f->fork_gen = gr_carrier()->forks;
 }

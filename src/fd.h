@@ -35,6 +35,8 @@ struct gr_fd {
 	bool shared;			/* others may change O_NONBLOCK: duplicated, inherited, or from before a fork */
 	bool listening;			/* listen() was seen: a socket to accept on */
 	bool drained;			/* the last receive on this stream came up short: park before trying again */
+	bool fifo;			/* a named pipe: readiness does not tell whether anyone could still write */
+	bool signalfd;			/* a read that is too small fails at once */
 	bool lingers;			/* SO_LINGER was set: close() may block */
 	uint8_t poll_first;		/* GR_BIT(direction): RWF_NOWAIT is not for this file, wait for readiness before each try */
 	bool own;			/* grove's: the program must not see it */
@@ -65,6 +67,10 @@ struct gr_fd *gr_fd_peek(int fd);
 
 /* Would a call on it block?  Asks the kernel (F_GETFL) only for descriptors others may have changed. */
 bool gr_fd_blocking(struct gr_fd *f);
+
+/* Writes "/proc/self/fd/<fd>" */
+#define GR_FD_PATH 32
+void gr_fd_path(int fd, char path[GR_FD_PATH]);
 
 /* A descriptor the program just made: no need to look at it later. */
 void gr_fd_born(int fd, enum gr_fd_kind kind, bool nonblock);

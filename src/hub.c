@@ -20,8 +20,8 @@
 #include <sys/timerfd.h>
 
 #define HUB_STACK	(256u * 1024)
-#define OWN_FD_TOP	16384		/* own descriptors are numbered below this, and below RLIMIT_NOFILE */
-#define OWN_FD_ROOM	256
+#define OWN_FD_TOP	65536		/* the kernel's table is as long as the highest number */
+#define OWN_FDS		64
 
 static struct hub {
 	struct gr_list looks;		/* gr_fd.hub_link: entries whose wishes may have changed */
@@ -33,21 +33,46 @@ static struct hub {
 
 /* --- descriptors of our own ---------------------------------------------------------------------------------------------- */
 
-static int own_fd_floor(void)
+/*
+ * Where they go: beyond the program's own limit of open files, if the hard limit leaves room, so that it neither meets nor misses
+ * them; else to the top of what it may have.  While one is made the limit is raised, which also makes it possible in a process that
+ * has none left.
+ */
+static struct rlimit raise_limit(void)
 {
-	struct rlimit lim = { 1024, 1024 };
-	rlim_t top;
+	struct rlimit was = { 1024, 1024 }, up;
 
-	raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &lim);
-	top = lim.rlim_cur < OWN_FD_TOP ? lim.rlim_cur : OWN_FD_TOP;
-	return top > 2 * OWN_FD_ROOM ? (int)top - OWN_FD_ROOM : (int)top / 2;
+	raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &was);
+	up = was;
+	up.rlim_cur = was.rlim_cur + OWN_FDS < was.rlim_max ? was.rlim_cur + OWN_FDS : was.rlim_max;
+	if (up.rlim_cur > was.rlim_cur)
+		raw(SYS_prlimit64, 0, RLIMIT_NOFILE, &up, 0);
+	else
+		up.rlim_cur = was.rlim_cur;
+	return was;
+}
+
+static void lower_limit(const struct rlimit *was)
+{
+	raw(SYS_prlimit64, 0, RLIMIT_NOFILE, was, 0);
+}
+
+static int own_fd_floor(const struct rlimit *was)
+{
+	rlim_t floor = was->rlim_cur;
+
+	if (was->rlim_max < floor + OWN_FDS)
+		floor = was->rlim_max > 2 * OWN_FDS ? was->rlim_max - OWN_FDS : was->rlim_max / 2;
+	return floor < OWN_FD_TOP ? (int)floor : OWN_FD_TOP;
 }
 
 int gr_own_fd(int fd)
 {
-	long up = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, own_fd_floor());
+	struct rlimit was = raise_limit();
+	long up = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, own_fd_floor(&was));
 	struct gr_fd *f;
 
+	lower_limit(&was);
 	if (!raw_failed(up)) {
 		raw(SYS_close, fd);
 		fd = (int)up;
@@ -181,12 +206,14 @@ static void turn(struct gr_carrier *c)
 static void hub_main(void *arg)
 {
 	struct gr_carrier *c = arg;
+	struct rlimit was = raise_limit();
 
 	gr_greenlet_started();
 	c->hide_new = true;
 	if (gr_loop_make(hub.kick_fd, hub.timer_fd) < 0)
 		gr_die("libev cannot make its epoll descriptor; raise the limit of open files (ulimit -n)", EMFILE);
 	c->hide_new = false;
+	lower_limit(&was);
 	for (;;) {
 		turn(c);
 		if (!gr_list_empty(&c->ready))
@@ -196,6 +223,7 @@ static void hub_main(void *arg)
 
 static int make_fds(void)
 {
+	struct rlimit was = raise_limit();
 	long kick = raw(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
 	long timer = raw(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
@@ -203,6 +231,7 @@ static int make_fds(void)
 		gr_die("no descriptor left for the hub; raise the limit of open files (ulimit -n)", EMFILE);
 	hub.kick_fd = gr_own_fd((int)kick);
 	hub.timer_fd = gr_own_fd((int)timer);
+	lower_limit(&was);
 	hub.armed = GR_NEVER;
 	return 0;
 }

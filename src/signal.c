@@ -23,6 +23,7 @@
 #define UNBLOCKABLE	(GR_SIGBIT(SIGKILL) | GR_SIGBIT(SIGSTOP))
 #define PENDING_MAX	1024		/* queued at once; beyond, real-time signals fail with EAGAIN as at RLIMIT_SIGPENDING */
 #define ARRIVALS_MAX	256
+#define TIMERS_MAX	256		/* timers aimed at a thread, at once */
 
 struct pending {
 	struct gr_list link;
@@ -44,6 +45,8 @@ static struct signals {
 	volatile unsigned arrived, collected;
 	struct mask_class classes[16];		/* unused when count is 0 */
 	unsigned odd_masks;			/* greenlets whose mask found no class: the hub then blocks nothing */
+	uint64_t timer_signals;			/* of timers aimed at a thread: never blocked in the kernel, we queue them ourselves */
+	struct { int id, tid; } timers[TIMERS_MAX];	/* tid 0: unused */
 	bool delivering;			/* gr_signal_deliver() has just sent the current greenlet a signal */
 } s;
 
@@ -91,6 +94,7 @@ static void kernel_mask(uint64_t mask)
 {
 	struct gr_carrier *c = gr_carrier();
 
+	mask &= ~s.timer_signals;
 	if (c->kernel_mask == mask)
 		return;
 	c->kernel_mask = mask;
@@ -287,7 +291,7 @@ static void set_kernel_action(int sig, const struct gr_action *a)
 {
 	struct gr_action k = *a;
 
-	if (has_handler(sig) || sig == SIGSEGV || sig == SIGBUS) {
+	if (has_handler(sig) || sig == SIGSEGV || sig == SIGBUS || (s.timer_signals & GR_SIGBIT(sig))) {
 		k.handler = gr_signal_entry;
 		k.flags = (a->flags | SA_SIGINFO | SA_RESTORER) & ~(unsigned long)(SA_RESETHAND | SA_NODEFER);
 		k.mask = ALL_SIGNALS;
@@ -305,6 +309,7 @@ static void run_handler(int sig, siginfo_t *info, ucontext_t *uc)
 	struct gr_action a = s.actions[sig];
 	uint64_t all = ALL_SIGNALS, back, mask;
 
+	c->kernel_mask = ALL_SIGNALS;
 	memcpy(&back, &uc->uc_sigmask, sizeof(back));
 	mask = (back | a.mask | (a.flags & SA_NODEFER ? 0 : GR_SIGBIT(sig))) & ~UNBLOCKABLE;
 	if (a.flags & SA_RESETHAND) {
@@ -312,8 +317,7 @@ static void run_handler(int sig, siginfo_t *info, ucontext_t *uc)
 		set_kernel_action(sig, &s.actions[sig]);
 	}
 	own_mask(g, mask);
-	c->kernel_mask = mask;
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+	kernel_mask(mask);
 	a.handler(sig, info, uc);
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
 	memcpy(&back, &uc->uc_sigmask, sizeof(back));
@@ -350,8 +354,19 @@ static void on_fault(int sig, siginfo_t *info, ucontext_t *uc)
 		default_action(sig);	/* the instruction faults again, now with the default action */
 }
 
+/* Whose timer has expired?  0: nobody's, an ordinary signal */
+static int timer_target(const siginfo_t *info)
+{
+	if (info->si_code != SI_TIMER || !(s.timer_signals & GR_SIGBIT(info->si_signo)))
+		return 0;
+	for (size_t i = 0; i < TIMERS_MAX; i++)
+		if (s.timers[i].tid && s.timers[i].id == info->si_timerid)
+			return s.timers[i].tid;
+	return 0;
+}
+
 /* A note for gr_signal_collect().  SIGPIPE and SIGXFSZ are the doing of the call that is being made, so of the current greenlet. */
-static void note_arrival(struct gr_carrier *c, int sig, const siginfo_t *info)
+static void note_arrival(struct gr_carrier *c, int sig, const siginfo_t *info, int tid)
 {
 	unsigned i = s.arrived % ARRIVALS_MAX;
 
@@ -359,20 +374,35 @@ static void note_arrival(struct gr_carrier *c, int sig, const siginfo_t *info)
 		return;
 	s.arrivals[i] = *info;
 	s.arrivals[i].si_signo = sig;
-	s.arrivals_for[i] = (sig == SIGPIPE || sig == SIGXFSZ) && c->current != c->hub ? c->current->tid : 0;
+	s.arrivals_for[i] = tid;
+	if ((sig == SIGPIPE || sig == SIGXFSZ) && c->current != c->hub)
+		s.arrivals_for[i] = c->current->tid;
 	s.arrived++;
 	c->todo |= GR_TODO_SIGNAL;
 	if (c->current == c->hub)
 		gr_hub_kick();
 }
 
+static void arrive(struct gr_carrier *c, int sig, const siginfo_t *info, int tid)
+{
+	note_arrival(c, sig, info, tid);
+	if (c->inside)
+		return;
+	c->inside = GR_INSIDE;
+	gr_signal_collect();
+	c->inside = GR_OUTSIDE;
+}
+
 void gr_signal_entry(int sig, siginfo_t *info, void *context)
 {
 	struct gr_carrier *c = gr_carrier();
 	ucontext_t *uc = context;
+	int tid = s.delivering ? 0 : timer_target(info);
 
 	if (is_fault(sig, info)) {
 		on_fault(sig, info, uc);
+	} else if (tid) {
+		arrive(c, sig, info, tid);
 	} else if (!has_handler(sig)) {		/* hooked for faults only, or reset meanwhile */
 		default_action(sig);
 		raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, sig, info);
@@ -382,12 +412,7 @@ void gr_signal_entry(int sig, siginfo_t *info, void *context)
 		s.delivering = false;
 		run_handler(sig, info, uc);
 	} else {
-		note_arrival(c, sig, info);
-		if (!c->inside) {
-			c->inside = GR_INSIDE;
-			gr_signal_collect();
-			c->inside = GR_OUTSIDE;
-		}
+		arrive(c, sig, info, 0);
 	}
 }
 
@@ -457,7 +482,8 @@ void gr_signal_fork_child(void)
 {
 	struct gr_greenlet *g = gr_carrier()->current;
 
-	gr_list_splice(&s.free, &g->signals);	/* pending signals are not inherited */
+	gr_list_splice(&s.free, &g->signals);	/* pending signals and timers are not inherited */
+	memset(s.timers, 0, sizeof(s.timers));
 	s.collected = s.arrived;
 }
 
@@ -481,6 +507,45 @@ long gr_signal_action(int sig, const struct gr_action *act, struct gr_action *ol
 			forget_pending(sig);
 	}
 	return old ? gr_user_write(old, &was, sizeof(was)) : 0;
+}
+
+/*
+ * A timer for one thread (SIGEV_THREAD_ID, which libc's SIGEV_THREAD uses too) is aimed at the carrier, the only thread the kernel knows;
+ * its signal carries the timer's number, by which it is queued for the greenlet meant.
+ */
+int gr_signal_timer_begin(int sig)
+{
+	size_t used = 0;
+
+	if (sig < 1 || sig >= GR_NSIG)
+		return -EINVAL;
+	for (size_t i = 0; i < TIMERS_MAX; i++)
+		used += s.timers[i].tid != 0;
+	if (used == TIMERS_MAX)
+		return -EAGAIN;
+	if (!(s.timer_signals & GR_SIGBIT(sig))) {
+		s.timer_signals |= GR_SIGBIT(sig);
+		set_kernel_action(sig, &s.actions[sig]);
+		kernel_mask(gr_carrier()->current->sigmask);
+	}
+	return 0;
+}
+
+void gr_signal_timer_made(int id, int tid)
+{
+	for (size_t i = 0; i < TIMERS_MAX; i++)
+		if (!s.timers[i].tid) {
+			s.timers[i].id = id;
+			s.timers[i].tid = tid;
+			return;
+		}
+}
+
+void gr_signal_timer_gone(int id)
+{
+	for (size_t i = 0; i < TIMERS_MAX; i++)
+		if (s.timers[i].tid && s.timers[i].id == id)
+			s.timers[i].tid = 0;
 }
 
 int gr_user_read(void *to, const void *from, size_t n)

@@ -37,6 +37,11 @@ struct gr_action {
 };
 long gr_signal_action(int sig, const struct gr_action *act, struct gr_action *old);
 
+/* Timers aimed at one thread: before the timer is made (0, -EINVAL, -EAGAIN), after, and when it is deleted. */
+int gr_signal_timer_begin(int sig);
+void gr_signal_timer_made(int id, int tid);
+void gr_signal_timer_gone(int id);
+
 /* What the kernel calls for every signal that has a handler, and for faults. */
 void gr_signal_entry(int sig, siginfo_t *info, void *context);
 

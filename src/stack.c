@@ -55,7 +55,7 @@ static size_t to_pages(size_t n)
 
 static void *map(size_t size, int prot)
 {
-	long p = raw(SYS_mmap, 0, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long p = raw(SYS_mmap, 0, size, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	return raw_failed(p) ? NULL : (void *)p;
 }

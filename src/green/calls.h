@@ -95,6 +95,8 @@ CALL(SYS_rt_tgsigqueueinfo, green_rt_tgsigqueueinfo, signal,  "as tgkill")
 CALL(SYS_pause,             green_pause,             signal,  "park until a handler has run")
 CALL(SYS_rt_sigsuspend,     green_rt_sigsuspend,     signal,  "as pause, with the mask given")
 CALL(SYS_rt_sigtimedwait,   green_rt_sigtimedwait,   signal,  "the greenlet's own queue; signals to the process on an offload thread")
+CALL(SYS_timer_create,      green_timer_create,      signal,  "SIGEV_THREAD_ID is aimed at the carrier and queued on the greenlet")
+CALL(SYS_timer_delete,      green_timer_delete,      signal,  "as timer_create")
 CALL(SYS_sigaltstack,       green_sigaltstack,       signal,  "kept per greenlet")
 
 CALL(SYS_open,              green_open,              file,    "FIFOs and devices that may wait: offload thread")

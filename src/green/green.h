@@ -63,6 +63,8 @@ long green_rt_tgsigqueueinfo(int tgid, int tid, int sig, const siginfo_t *info);
 long green_pause(void);
 long green_rt_sigsuspend(const uint64_t *set, size_t size);
 long green_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct timespec *timeout, size_t size);
+long green_timer_create(clockid_t clock, const struct sigevent *event, int *ret_id);
+long green_timer_delete(int id);
 long green_sigaltstack(const stack_t *ss, stack_t *old);
 
 /* io.c */

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -20,16 +21,38 @@
 
 #define HERE	(-1l)		/* as an offset of preadv2 and pwritev2: the file's own position */
 
-/* RWF_NOWAIT is not for every file: EOPNOTSUPP says so, signalfd says EINVAL (to a vector that is sound: bytes_of() saw to that). */
+/* RWF_NOWAIT is not for every file. */
 static bool no_nowait(struct gr_try *t, long r)
 {
-	if (r != -EOPNOTSUPP && (r != -EINVAL || t->dir != GR_READ || t->f->kind != GR_KIND_NOWAIT))
+	if (r != -EOPNOTSUPP)
 		return false;
 	t->f->poll_first |= GR_BIT(t->dir);
 	return true;
 }
 
 /* --- reading --------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A file to be polled first is not ready.  A non-blocking one is the kernel's to answer.  A FIFO may have no writer, which is the end
+ * of the file, and poll() does not say so before the first writer came: a second, non-blocking description of it does.
+ */
+static long read_unready(struct gr_try *t, const struct iovec *iov, int n)
+{
+	char path[GR_FD_PATH];
+	long fd, r;
+
+	if (!gr_fd_blocking(t->f))
+		return raw(SYS_readv, t->w.fd, iov, n);
+	if (!t->f->fifo || t->waited)
+		return -EAGAIN;
+	gr_fd_path(t->w.fd, path);
+	fd = raw(SYS_open, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (raw_failed(fd))
+		return -EAGAIN;
+	r = raw(SYS_readv, fd, iov, n);
+	raw(SYS_close, fd);
+	return r;
+}
 
 static long read_try(struct gr_try *t, const struct iovec *iov, int n)
 {
@@ -46,7 +69,7 @@ static long read_try(struct gr_try *t, const struct iovec *iov, int n)
 		if (!no_nowait(t, r))
 			return r;
 	}
-	return gr_ready_now(fd, GR_READ) ? raw(SYS_readv, fd, iov, n) : -EAGAIN;
+	return gr_ready_now(fd, GR_READ) ? raw(SYS_readv, fd, iov, n) : read_unready(t, iov, n);
 }
 
 /* The rest of a read that page cache answered in part: end of file, or pages to be waited for. */
@@ -105,6 +128,8 @@ long green_read(int fd, void *buf, size_t n)
 		iov.iov_len = INT_MAX - GR_PAGE + 1;		/* MAX_RW_COUNT: vectors above it are cut by the kernel the same */
 	if (t.f->kind == GR_KIND_FILE)
 		return read_file(fd, &iov, 1, iov.iov_len, HERE);
+	if (t.f->signalfd && n < sizeof(struct signalfd_siginfo))
+		return raw(SYS_read, fd, buf, n);
 	return read_loop(&t, &iov, 1);
 }
 

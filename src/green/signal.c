@@ -160,6 +160,41 @@ long green_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct ti
 	return r == -GR_ERESTART ? -EINTR : r;
 }
 
+/* --- timers ------------------------------------------------------------------------------------------------------------------- */
+
+#define SIGEV_TID(ev) ((ev)->_sigev_un._tid)
+
+long green_timer_create(clockid_t clock, const struct sigevent *event, int *ret_id)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct sigevent ev;
+	int tid, id;
+	long r;
+
+	if (!event || gr_user_read(&ev, event, sizeof(ev)) < 0 || ev.sigev_notify != SIGEV_THREAD_ID)
+		return raw(SYS_timer_create, clock, event, ret_id);
+	tid = SIGEV_TID(&ev);
+	if (!gr_find_tid(tid))
+		return raw(SYS_timer_create, clock, event, ret_id);
+	r = gr_signal_timer_begin(ev.sigev_signo);
+	if (r < 0)
+		return r;
+	SIGEV_TID(&ev) = c->tid;
+	r = raw(SYS_timer_create, clock, &ev, ret_id);
+	if (r == 0 && gr_user_read(&id, ret_id, sizeof(id)) == 0)
+		gr_signal_timer_made(id, tid);
+	return r;
+}
+
+long green_timer_delete(int id)
+{
+	long r = raw(SYS_timer_delete, id);
+
+	if (r == 0)
+		gr_signal_timer_gone(id);
+	return r;
+}
+
 /* --- the alternate stack ------------------------------------------------------------------------------------------------------ */
 
 long green_sigaltstack(const stack_t *ss, stack_t *old)

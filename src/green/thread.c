@@ -117,6 +117,8 @@ long green_exit(int status)
 	if (c->stats.alive == 1)
 		return green_exit_group(status);
 	gr_futex_exit_robust(g->robust, g->tid);
+	if (!g->clear_tid && c->tid_at)		/* the main thread told the kernel before we were there */
+		g->clear_tid = (int *)(g->fs + c->tid_at);
 	if (g->clear_tid && gr_user_write(g->clear_tid, &zero, sizeof(zero)) == 0)
 		gr_futex_wake((uint32_t *)g->clear_tid, 1);
 	gr_exit();
