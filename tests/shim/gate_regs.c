@@ -1,11 +1,14 @@
 /*
  * gate_regs.c - a system call keeps every register but rax, rcx and r11, and the 128 bytes below the stack pointer
  *
- * The call is made by a `syscall` instruction of our own and by libc's syscall(), with every general, x87 and vector register, the
- * mask registers, the control words and the flags set to a pattern; then all are compared.  Others use the same registers meanwhile.
+ * Every general, x87 and vector register, the mask registers, the control words and the flags are set to a pattern, the call is
+ * made, and all are compared.  Others use the same registers meanwhile.  Three ways to make it: a `syscall` instruction of our own;
+ * the one in libc's syscall(), found in libc itself; and syscall() as the program is linked to it.  The last is a C function for
+ * us, so only what the ABI has it keep is compared.
  */
 #include "t.h"
 #include <cpuid.h>
+#include <dlfcn.h>
 #include <linux/futex.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -20,6 +23,7 @@ struct regs {
 	uint64_t flags;
 	uint8_t zone[128];
 	uint64_t level;					/* 0 SSE, 1 AVX, 2 AVX-512 */
+	long (*function)(long, ...);
 };
 
 #define OFF_ZMM 512
@@ -28,12 +32,13 @@ struct regs {
 #define OFF_FLAGS (OFF_GPR + 15 * 8)
 #define OFF_ZONE (OFF_FLAGS + 8)
 #define OFF_LEVEL (OFF_ZONE + 128)
+#define OFF_FUNCTION (OFF_LEVEL + 8)
 
-_Static_assert(offsetof(struct regs, gpr) == OFF_GPR && offsetof(struct regs, level) == OFF_LEVEL, "in step with the assembly");
+_Static_assert(offsetof(struct regs, gpr) == OFF_GPR && offsetof(struct regs, function) == OFF_FUNCTION, "in step with the assembly");
 
 /* load everything from *in, make the system call, store everything to *out */
 void call_inline(const struct regs *in, struct regs *out);
-/* the same by libc's syscall(): the red zone and the registers that carry arguments are not kept there */
+/* the same by in->function, which takes syscall()'s arguments */
 void call_libc(const struct regs *in, struct regs *out);
 
 #define S_(x) #x
@@ -51,8 +56,16 @@ void call_libc(const struct regs *in, struct regs *out);
 #define LOAD_ZONE(n) "movq " S(OFF_ZONE + n * 8) "(%rdi), %rax\n movq %rax, " S(-128 + n * 8) "(%rsp)\n"
 #define SAVE_ZONE(n) "movq " S(-128 + n * 8) "(%rsp), %r11\n movq %r11, " S(OFF_ZONE + n * 8) "(%rcx)\n"
 
-#define PUSH_ALL "push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n push %rsi\n push %rdi\n sub $8, %rsp\n"
-#define POP_ALL "add $8, %rsp\n pop %rdi\n pop %rsi\n pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
+/* with unwind tables, as compilers and careful assembly have them: they tell where a function begins and ends */
+#define PUSH(r) "push %" r "\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset %" r ", 0\n"
+#define POP(r) "pop %" r "\n .cfi_adjust_cfa_offset -8\n .cfi_restore %" r "\n"
+#define PUSH_ALL										\
+	".cfi_startproc\n"									\
+	PUSH("rbx") PUSH("rbp") PUSH("r12") PUSH("r13") PUSH("r14") PUSH("r15") PUSH("rsi") PUSH("rdi")	\
+	"sub $8, %rsp\n .cfi_adjust_cfa_offset 8\n"
+#define POP_ALL											\
+	"add $8, %rsp\n .cfi_adjust_cfa_offset -8\n"						\
+	POP("rdi") POP("rsi") POP("r15") POP("r14") POP("r13") POP("r12") POP("rbp") POP("rbx")
 
 #define LOAD_VECTORS							\
 	"fxrstor64 (%rdi)\n"						\
@@ -87,7 +100,7 @@ __asm__(".text\n.globl call_inline\n.type call_inline, @function\ncall_inline:\n
 	"popfq\n leaq -8(%rsp), %rsp\n"				/* neither touches the zone nor the flags */
 	"syscall\n"
 	SAVE_ALL POP_ALL
-	"ret\n.size call_inline, .-call_inline\n");
+	"ret\n.cfi_endproc\n.size call_inline, .-call_inline\n");
 
 __asm__(".text\n.globl call_libc\n.type call_libc, @function\ncall_libc:\n"
 	PUSH_ALL LOAD_VECTORS
@@ -98,14 +111,15 @@ __asm__(".text\n.globl call_libc\n.type call_libc, @function\ncall_libc:\n"
 	"movq " G(7) "(%rdi), %r9\n movq %r11, %r8\n movq " G(3) "(%rdi), %rcx\n movq " G(4) "(%rdi), %rdx\n"
 	"movq " G(5) "(%rdi), %rsi\n"
 	"movq " G(8) "(%rdi), %r10\n movq %r10, (%rsp)\n"	/* the sixth, on the stack */
-	"movq " G(0) "(%rdi), %rdi\n"
-	"call syscall@PLT\n"
+	"movq " S(OFF_FUNCTION) "(%rdi), %r11\n movq " G(0) "(%rdi), %rdi\n"
+	"xorl %eax, %eax\n call *%r11\n"
 	SAVE_ALL POP_ALL
-	"ret\n.size call_libc, .-call_libc\n");
+	"ret\n.cfi_endproc\n.size call_libc, .-call_libc\n");
 
 /* --- patterns --- */
 
 static uint64_t level;
+static long (*libc_syscall)(long, ...);
 
 static uint64_t next(uint64_t *seed)
 {
@@ -138,8 +152,11 @@ static void fill(struct regs *r, uint64_t seed)
 	r->level = level;
 }
 
-static int same(const struct regs *a, const struct regs *b, bool libc, char *why)
+enum way { INLINE, IN_LIBC, LINKED, WAYS };
+
+static int same(const struct regs *a, const struct regs *b, enum way way, char *why)
 {
+	bool libc = way != INLINE;
 	static const char *const names[] = { "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12",
 					     "r13", "r14", "r15" };
 	static const char args[] = { RDX, RSI, RDI, R8, R9, R10 };
@@ -155,10 +172,14 @@ static int same(const struct regs *a, const struct regs *b, bool libc, char *why
 		sprintf(why + strlen(why), " flags(%llx)", (unsigned long long)((a->flags ^ b->flags) & 0xcd5));
 	if (!libc && memcmp(a->zone, b->zone, 128))
 		strcat(why, " red-zone");
-	if (memcmp(a->fx, b->fx, 5))
+	if (memcmp(a->fx, b->fx, 2))
 		strcat(why, " x87-control");
-	if (memcmp(a->fx + 24, b->fx + 24, 4))
+	if ((*(uint32_t *)(a->fx + 24) ^ *(uint32_t *)(b->fx + 24)) & (way == LINKED ? 0xffc0 : 0xffff))
 		strcat(why, " mxcsr");
+	if (way == LINKED)
+		return *why == 0;
+	if (memcmp(a->fx + 2, b->fx + 2, 3))
+		strcat(why, " x87-status");
 	for (int i = 0; i < 8; i++)
 		if (memcmp(a->fx + 32 + i * 16, b->fx + 32 + i * 16, 10))
 			sprintf(why + strlen(why), " st%d", i);
@@ -182,7 +203,7 @@ struct call {
 	int args;
 };
 
-static long make(const struct call *c, uint64_t seed, bool libc, char *why)
+static long make(const struct call *c, uint64_t seed, enum way way, char *why)
 {
 	static const int where[] = { RDI, RSI, RDX, R10, R8, R9 };
 	struct regs in_, out;
@@ -193,8 +214,13 @@ static long make(const struct call *c, uint64_t seed, bool libc, char *why)
 	in_.gpr[RAX] = c->nr;
 	for (int i = 0; i < c->args; i++)
 		in_.gpr[where[i]] = c->arg[i];
-	(libc ? call_libc : call_inline)(&in_, &out);
-	same(&in_, &out, libc, why);
+	if (way == LINKED) {		/* it may use the x87 stack: empty, as the ABI has it */
+		in_.fx[2] = in_.fx[3] = in_.fx[4] = 0;
+		in_.flags &= ~0x400ul;
+	}
+	in_.function = way == LINKED ? syscall : libc_syscall;
+	(way == INLINE ? call_inline : call_libc)(&in_, &out);
+	same(&in_, &out, way, why);
 	return (long)out.gpr[RAX];
 }
 
@@ -209,11 +235,11 @@ static void *trash(void *arg)
 	char why[1024];
 
 	for (int i = 0; i < 10; i++) {
-		make(&s, 1000 + i, i & 1, why);
+		make(&s, 1000 + i, i % WAYS, why);
 		if (*why)
 			say("trash thread:%s", why);
 	}
-	make(&w, 2000, false, why);
+	make(&w, 2000, INLINE, why);
 	return NULL;
 }
 
@@ -240,9 +266,10 @@ static void table(void)
 		{ "rt_sigprocmask", SYS_rt_sigprocmask, { SIG_BLOCK, 0, 0, 8 }, 4 },
 		{ "no such call", 4095, { 0 }, 0 },
 	};
+	static const char *const ways[] = { "", "libc's ", "linked " };
 	char why[1024];
 
-	for (int libc = 0; libc < 2; libc++)
+	for (int way = 0; way < WAYS; way++)
 		for (unsigned i = 0; i < T_LENGTH(rows); i++) {
 			long r = 0;
 			char all[1024] = "";
@@ -252,14 +279,14 @@ static void table(void)
 					(void)!write(pipes[1], "x", 1);
 				if (rows[i].nr == SYS_recvfrom && !(rows[i].arg[3] & MSG_DONTWAIT))
 					(void)!write(pair[0], "x", 1);
-				r = make(&rows[i], seed * 77 + i, libc, why);
+				r = make(&rows[i], seed * 77 + i, way, why);
 				if (*why)
 					snprintf(all, sizeof(all), "%.1000s", why);
 			}
 			if (rows[i].nr == SYS_write || rows[i].nr == SYS_sendto)
 				(void)!read(rows[i].nr == SYS_write ? pipes[0] : pair[1], buf, 16);
 			bool named = rows[i].nr == SYS_getppid || rows[i].nr == SYS_gettid || rows[i].nr == SYS_getpid;
-			say("%s%s: %ld, changed:%s", libc ? "libc's " : "", rows[i].what, named ? 0 : r, *all ? all : " nothing");
+			say("%s%s: %ld, changed:%s", ways[way], rows[i].what, named ? 0 : r, *all ? all : " nothing");
 		}
 }
 
@@ -270,7 +297,7 @@ static void parked_read(void)
 
 	for (int i = 0; i < 6; i++) {
 		pthread_t t = start(trash, &pipes[1]);
-		long r = make(&c, 300 + i, i & 1, why);
+		long r = make(&c, 300 + i, i % WAYS, why);
 
 		join(t);
 		say("parked read while another uses them: %ld, changed:%s", r, *why ? why : " nothing");
@@ -285,7 +312,7 @@ static void *busy(void *arg)
 	char why[1024];
 
 	for (int i = 0; i < 60; i++) {
-		make(calls[i % 2], (long)arg * 1000 + i, i & 2, why);
+		make(calls[i % 2], (long)arg * 1000 + i, i % WAYS, why);
 		wrong += *why != 0;
 	}
 	return (void *)wrong;
@@ -300,7 +327,7 @@ static void on_usr1(int sig)
 	char why[1024];
 
 	(void)sig;
-	make(&y, 5000 + handled, false, why);
+	make(&y, 5000 + handled, INLINE, why);
 	handled = handled + 1;
 }
 
@@ -329,7 +356,7 @@ static void together(void)
 	say("eight at once: wrong %ld", wrong);
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_usr1, .sa_flags = SA_RESTART }, NULL);
 	t[0] = start(interrupt, &me);
-	long r = make(&c, 777, false, why);
+	long r = make(&c, 777, IN_LIBC, why);
 	join(t[0]);
 	say("handlers during a read: %ld, changed:%s", r, *why ? why : " nothing");
 	YES("they ran", handled >= 1);
@@ -353,6 +380,7 @@ int main(void)
 	bool avx = osxsave && (c & bit_AVX) && (xgetbv() & 6) == 6;
 	__get_cpuid_count(7, 0, &a, &b, &c, &d);
 	bool avx512 = avx && (b & bit_AVX512F) && (b & bit_AVX512BW) && (xgetbv() & 0xe6) == 0xe6;
+	libc_syscall = (long (*)(long, ...))dlsym(dlopen("libc.so.6", RTLD_NOW), "syscall");
 	must_pipe(pipes);
 	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair));
 	for (level = 0; level <= (avx512 ? 2 : avx ? 1 : 0); level++) {

@@ -398,6 +398,23 @@ static void nonblocking(void)
 	R("recv", recv(c[1], buf, 1, 0));
 	close2(c);
 
+	unix_pair(c, SOCK_STREAM | SOCK_NONBLOCK);
+	for (int i = 0; i < 6; i++) {
+		MUST(write(c[0], "xy", 2));
+		R("what came after a short read", i % 2 ? read(c[1], buf, 16) : recv(c[1], buf, 16, 0));
+	}
+	R("and then nothing", read(c[1], buf, 16));
+	MUST(fcntl(c[1], F_SETFL, 0));
+	MUST(write(c[0], "xy", 2));
+	R("blocking, a short read", read(c[1], buf, 16));
+	MUST(fcntl(c[1], F_SETFL, O_NONBLOCK));
+	R("O_NONBLOCK again: nothing", read(c[1], buf, 16));
+	MUST(write(c[0], "xy", 2));
+	R("O_NONBLOCK again: something", read(c[1], buf, 16));
+	MUST(write(c[0], "xy", 2));
+	R("and again", recv(c[1], buf, 16, 0));
+	close2(c);
+
 	int l = listener(5, &a);
 	MUST(fcntl(l, F_SETFL, O_NONBLOCK));
 	R("accept", accept(l, NULL, NULL));
