@@ -45,13 +45,16 @@ int gr_init(char **env)
 	if (r < 0)
 		return r;
 	gr_stats_start(env);
-	gr_signal_start();
 	c->natives = other_threads();
 	r = gr_gate_patch();
-	if (r < 0)
-		gr_warn("libc's system calls cannot be rewritten here: only calls through the program's own imports are green, and its "
-			"threads stay kernel threads (a policy refuses mprotect; try without it)", r);
-	c->gated = r == 0;
+	if (r < 0) {
+		/* Nobody but the main thread would be a greenlet: its calls may as well block in the kernel, as the other threads' do. */
+		gr_warn("libc's system calls cannot be rewritten here (a security policy refuses it: run without that policy); the program's "
+			"threads stay kernel threads and its calls go straight to the kernel", r);
+		return 0;
+	}
+	gr_signal_start();
+	c->gated = true;
 	c->on = true;
 	c->inside = GR_OUTSIDE;
 	return 0;

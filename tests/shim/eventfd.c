@@ -171,9 +171,6 @@ static void signals(void)
 	R("two at once", read(fd, info, sizeof(info)));
 	R("too small", read(fd, info, 10));
 	R("poll", poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, 5));
-	pthread_kill(pthread_self(), SIGUSR2);
-	R("one for this thread", read(fd, info, sizeof(info)));
-	say("USR2 %d", info[0].ssi_signo == SIGUSR2);
 	close(fd);
 	fd = MUST(signalfd(-1, &s, SFD_CLOEXEC | SFD_NONBLOCK));
 	R("O_NONBLOCK", read(fd, info, sizeof(info)));

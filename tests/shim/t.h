@@ -200,7 +200,7 @@ T_UNUSED static void wait_parked(int *place)
 	while (!__atomic_load_n(place, __ATOMIC_ACQUIRE))
 		msleep(1);
 	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", __atomic_load_n(place, __ATOMIC_ACQUIRE));
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 300; i++) {
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 		if (fd == -1)
