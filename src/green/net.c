@@ -22,9 +22,10 @@ static bool begin(struct gr_try *t, int fd, int dir, int flags, int never)
 
 #define NEVER_WAITS	(MSG_ERRQUEUE | MSG_OOB)
 
-static bool known_drained(const struct gr_try *t, int flags)
+/* A non-blocking descriptor is always tried: nobody would tell it that there is something by now. */
+static bool known_drained(struct gr_try *t, int flags)
 {
-	return t->f->drained && flags == 0;
+	return t->f->drained && flags == 0 && gr_fd_blocking(t->f);
 }
 
 static void note_drained(struct gr_try *t, long r, size_t asked, int flags)
