@@ -100,7 +100,7 @@ static bool epoll_takes(int fd)
 		return true;
 	r = raw(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, fd, &ev);
 	raw(SYS_close, ep);
-	return r != -EPERM;
+	return r != -EPERM && r != -EBADF;
 }
 
 void gr_fd_path(int fd, char path[GR_FD_PATH])
@@ -208,6 +208,18 @@ void gr_fd_dup(int from, int to)
 
 /* --- waiting --------------------------------------------------------------------------------------------------------------- */
 
+/* Regular files are always ready, but message queues and some files of /proc look like them and are not. */
+static bool never_waits(struct gr_fd *f)
+{
+	if (f->kind != GR_KIND_FILE && f->kind != GR_KIND_OTHER)
+		return false;
+	if (!epoll_takes(f->fd))
+		return true;
+	f->kind = GR_KIND_POLL;
+	f->poll_first = GR_BIT(GR_READ) | GR_BIT(GR_WRITE);
+	return false;
+}
+
 static void join_waiters(struct gr_fd *f, struct gr_waiter *me, int dir)
 {
 	me->g = gr_carrier()->current;
@@ -234,7 +246,7 @@ int gr_fd_wait(struct gr_fd_wait *w, int dir, gr_time deadline)
 
 	if (!f)
 		return -EBADF;
-	if (f->kind == GR_KIND_FILE || f->kind == GR_KIND_OTHER)
+	if (never_waits(f))
 		return 0;
 	join_waiters(f, &me, dir);
 	r = gr_park("fd", deadline, GR_PARK_INTR);
@@ -265,7 +277,7 @@ int gr_fd_wait_many(struct gr_fd_want *wants, size_t n, gr_time deadline)
 		wants[i].in = wants[i].out = (struct gr_waiter){ .ready = false };
 		gr_list_init(&wants[i].in.link);
 		gr_list_init(&wants[i].out.link);
-		if (!f || f->kind == GR_KIND_FILE || f->kind == GR_KIND_OTHER)
+		if (!f || never_waits(f))
 			continue;
 		if (wants[i].dirs & GR_BIT(GR_READ))
 			join_waiters(f, &wants[i].in, GR_READ);
@@ -306,6 +318,13 @@ unsigned gr_fd_ready(struct gr_fd *f, unsigned dirs)
 		if ((dirs & GR_BIT(dir)) && !wake_first(&f->waiters[dir]))
 			idle |= GR_BIT(dir);
 	return idle;
+}
+
+void gr_fd_ready_all(struct gr_fd *f)
+{
+	for (int dir = GR_READ; dir <= GR_WRITE; dir++)
+		while (wake_first(&f->waiters[dir]))
+			;
 }
 
 /* --- the end of a descriptor ------------------------------------------------------------------------------------------------ */
@@ -368,6 +387,7 @@ void gr_fd_fork_child(void)
 			gr_list_init(&f->hub_link);
 			f->watch = NULL;
 			f->armed = 0;
+			f->registered = false;
 			if (f->own) {
 				raw(SYS_close, f->fd);
 				f->own = false;

@@ -40,6 +40,7 @@ struct gr_fd {
 	bool lingers;			/* SO_LINGER was set: close() may block */
 	uint8_t poll_first;		/* GR_BIT(direction): RWF_NOWAIT is not for this file, wait for readiness before each try */
 	bool own;			/* grove's: the program must not see it */
+	bool registered;		/* the kernel may have it in the hub's epoll set: libev never takes a stopped one out */
 	uint8_t armed;			/* GR_BIT(GR_READ) | GR_BIT(GR_WRITE): directions the hub watches */
 	unsigned movers;		/* waiters that were moved here from a closed descriptor; the last closes it */
 	int fd;				/* its number */
@@ -97,6 +98,9 @@ int gr_fd_wait_many(struct gr_fd_want *wants, size_t n, gr_time deadline);
 
 /* The hub saw @f ready (@dirs): wake the first waiter of each.  Returns the directions in which nobody waits any more. */
 unsigned gr_fd_ready(struct gr_fd *f, unsigned dirs);
+
+/* @f cannot be watched: wake all its waiters, who will see why when they try again. */
+void gr_fd_ready_all(struct gr_fd *f);
 
 /* Before the kernel closes @fd: move its waiters aside, forget the entry. */
 void gr_fd_close(int fd);

@@ -56,8 +56,11 @@ static bool finish(struct gr_carrier *c, long *r)
 {
 	struct gr_greenlet *me = c->current;
 	bool restart = true, cancelled;
+	bool masked = me->restore_mask;
+	uint64_t mask = me->saved_mask;
 	int ran = 0;
 
+	me->restore_mask = 0;		/* ours to see to: a handler may make such a call itself, or never come back */
 	if (c->budget <= 0) {
 		c->budget = 1;
 		gr_yield();
@@ -67,7 +70,8 @@ static bool finish(struct gr_carrier *c, long *r)
 		gr_signal_collect();
 		ran = gr_signal_deliver(&restart);
 	}
-	gr_signal_restore_mask();
+	if (masked)
+		gr_signal_set_mask(mask);
 	if (*r != -GR_ERESTART)
 		return false;
 	cancelled = me->in_door && me->cancel && !me->cancel_off;	/* the door acts on that before it tries again */
@@ -87,10 +91,10 @@ static long green_call(struct gr_carrier *c, long nr, long a, long b, long d, lo
 	c->stats.calls[nr]++;
 	do {
 		r = table[nr](a, b, d, e, f, g);
+		if (GR_UNLIKELY(r == GR_CALL_RAW))
+			return r;		/* carrier->inside is as the call wants it: nobody else may run now */
 	} while (GR_UNLIKELY(--c->budget <= 0 || c->todo || me->restore_mask || r == -GR_ERESTART) && finish(c, &r));
 	c->stats.parked[nr] += me->parks != parks;
-	if (GR_UNLIKELY(r == GR_CALL_RAW))
-		return r;		/* carrier->inside is as the call wants it */
 	c->inside = GR_OUTSIDE;
 	while (GR_UNLIKELY(c->todo & GR_TODO_SIGNAL)) {		/* came between the look at it and now */
 		long none = 0;

@@ -125,8 +125,9 @@ void gr_hub_unwatch(struct gr_fd *f, int fd)
 	if (!f->watch)
 		return;
 	/* The file may live on in a duplicate or in a child, and would go on reporting to this number. */
-	if (f->armed && hub.epoll_fd >= 0)
+	if (f->registered && hub.epoll_fd >= 0)
 		raw(SYS_epoll_ctl, hub.epoll_fd, EPOLL_CTL_DEL, fd, &none);
+	f->registered = false;
 	f->armed = 0;
 	gr_hub_watch(f);
 }

@@ -35,7 +35,14 @@ static void on_io(struct ev_loop *l, struct ev_io *io, int events)
 {
 	struct gr_fd *f = io->data;
 	struct watch *w = f->watch;
-	unsigned idle = gr_fd_ready(f, (events & EV_READ ? GR_BIT(GR_READ) : 0) | (events & EV_WRITE ? GR_BIT(GR_WRITE) : 0));
+	unsigned idle;
+
+	if (events & EV_ERROR) {	/* the kernel refuses to watch it, and libev has stopped both watchers */
+		f->armed = 0;
+		gr_fd_ready_all(f);
+		return;
+	}
+	idle = gr_fd_ready(f, (events & EV_READ ? GR_BIT(GR_READ) : 0) | (events & EV_WRITE ? GR_BIT(GR_WRITE) : 0));
 
 	for (int dir = GR_READ; dir <= GR_WRITE; dir++)
 		if (idle & GR_BIT(dir)) {
@@ -82,6 +89,7 @@ static void start(struct watch *w, struct gr_fd *f, int dir)
 	w->io[dir].data = f;
 	ev_io_start(loop, &w->io[dir]);
 	f->armed |= GR_BIT(dir);
+	f->registered = true;
 }
 
 void gr_loop_look(struct gr_fd *f)
@@ -107,9 +115,13 @@ void gr_loop_look(struct gr_fd *f)
 	}
 }
 
+/* The hub runs on the main thread's TLS: errno is that thread's. */
 void gr_loop_run(bool wait)
 {
+	int was = errno;
+
 	ev_run(loop, wait ? EVRUN_ONCE : EVRUN_NOWAIT);
+	errno = was;
 }
 
 static void on_timer(struct ev_loop *l, struct ev_io *io, int events)

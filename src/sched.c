@@ -161,7 +161,10 @@ static void arrived(struct gr_carrier *c)
 	if (GR_UNLIKELY(c->altstack_of != NULL))
 		gr_signal_altstack(c->current);
 	c->budget = BUDGET;
-	c->todo = gr_signal_pending() ? GR_TODO_SIGNAL : 0;
+	c->todo = 0;
+	gr_signal_collect();		/* what came on the way here: nobody may look again for long */
+	if (gr_signal_pending())
+		c->todo |= GR_TODO_SIGNAL;
 }
 
 void gr_greenlet_started(void)

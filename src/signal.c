@@ -21,6 +21,7 @@
 #endif
 #define ALL_SIGNALS	(~0ull)
 #define UNBLOCKABLE	(GR_SIGBIT(SIGKILL) | GR_SIGBIT(SIGSTOP))
+#define NEEDED		(GR_SIGBIT(SIGSEGV) | GR_SIGBIT(SIGBUS))	/* never blocked in the kernel: gr_user_read() lives by them */
 #define PENDING_MAX	1024		/* queued at once; beyond, real-time signals fail with EAGAIN as at RLIMIT_SIGPENDING */
 #define ARRIVALS_MAX	256
 #define TIMERS_MAX	256		/* timers aimed at a thread, at once */
@@ -47,7 +48,7 @@ static struct signals {
 	unsigned odd_masks;			/* greenlets whose mask found no class: the hub then blocks nothing */
 	uint64_t timer_signals;			/* of timers aimed at a thread: never blocked in the kernel, we queue them ourselves */
 	struct { int id, tid; } timers[TIMERS_MAX];	/* tid 0: unused */
-	bool delivering;			/* gr_signal_deliver() has just sent the current greenlet a signal */
+	int delivering;				/* the signal that gr_signal_deliver() has just sent the current greenlet, or 0 */
 } s;
 
 /* --- masks ---------------------------------------------------------------------------------------------------------------- */
@@ -90,11 +91,17 @@ static uint64_t common_mask(void)
 	return common;
 }
 
+/* What the kernel is to block where a greenlet blocks @mask */
+static uint64_t blocked_for(uint64_t mask)
+{
+	return mask & ~(s.timer_signals | NEEDED | UNBLOCKABLE);
+}
+
 static void kernel_mask(uint64_t mask)
 {
 	struct gr_carrier *c = gr_carrier();
 
-	mask &= ~s.timer_signals;
+	mask = blocked_for(mask);
 	if (c->kernel_mask == mask)
 		return;
 	c->kernel_mask = mask;
@@ -301,28 +308,31 @@ static void set_kernel_action(int sig, const struct gr_action *a)
 	raw(SYS_rt_sigaction, sig, &k, 0, 8);
 }
 
-/* The program's handler, on the stack and in the signal frame the kernel made.  Signals are blocked here, open in the handler. */
+/*
+ * The program's handler, on the stack and in the signal frame the kernel made.  Signals are blocked here, open in the handler.  In the
+ * frame the handler finds the mask of its greenlet, and may change it; the signal return finds there what the kernel is to block.
+ */
 static void run_handler(int sig, siginfo_t *info, ucontext_t *uc)
 {
 	struct gr_carrier *c = gr_carrier();
 	struct gr_greenlet *g = c->current;
 	struct gr_action a = s.actions[sig];
-	uint64_t all = ALL_SIGNALS, back, mask;
+	uint64_t all = ALL_SIGNALS, back = g->sigmask;
 
 	c->kernel_mask = ALL_SIGNALS;
-	memcpy(&back, &uc->uc_sigmask, sizeof(back));
-	mask = (back | a.mask | (a.flags & SA_NODEFER ? 0 : GR_SIGBIT(sig))) & ~UNBLOCKABLE;
+	memcpy(&uc->uc_sigmask, &back, sizeof(back));
 	if (a.flags & SA_RESETHAND) {
 		s.actions[sig] = (struct gr_action){ .handler = (void *)SIG_DFL };
 		set_kernel_action(sig, &s.actions[sig]);
 	}
-	own_mask(g, mask);
-	kernel_mask(mask);
+	own_mask(g, (back | a.mask | (a.flags & SA_NODEFER ? 0 : GR_SIGBIT(sig))) & ~UNBLOCKABLE);
+	kernel_mask(g->sigmask);
 	a.handler(sig, info, uc);
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
 	memcpy(&back, &uc->uc_sigmask, sizeof(back));
 	own_mask(g, back & ~UNBLOCKABLE);
-	c->kernel_mask = back & ~UNBLOCKABLE;		/* by the signal return */
+	back = c->kernel_mask = blocked_for(back);
+	memcpy(&uc->uc_sigmask, &back, sizeof(back));
 	if (gr_signal_pending())
 		c->todo |= GR_TODO_SIGNAL;
 }
@@ -348,7 +358,7 @@ static void on_fault(int sig, siginfo_t *info, ucontext_t *uc)
 		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)gr_user_copy_fault;
 		return;
 	}
-	if (has_handler(sig))
+	if (has_handler(sig) && !(gr_carrier()->current->sigmask & GR_SIGBIT(sig)))
 		run_handler(sig, info, uc);
 	else
 		default_action(sig);	/* the instruction faults again, now with the default action */
@@ -393,27 +403,61 @@ static void arrive(struct gr_carrier *c, int sig, const siginfo_t *info, int tid
 	c->inside = GR_OUTSIDE;
 }
 
-void gr_signal_entry(int sig, siginfo_t *info, void *context)
+/* On a kernel thread that is not ours, or in a vfork child, which runs in our memory: nothing of ours may be touched. */
+static void on_foreign_thread(int sig, siginfo_t *info, ucontext_t *uc)
 {
-	struct gr_carrier *c = gr_carrier();
-	ucontext_t *uc = context;
-	int tid = s.delivering ? 0 : timer_target(info);
+	if (has_handler(sig)) {
+		s.actions[sig].handler(sig, info, uc);
+		return;
+	}
+	default_action(sig);
+	if (!is_fault(sig, info))
+		raw(SYS_rt_tgsigqueueinfo, raw(SYS_getpid), raw(SYS_gettid), sig, info);
+}
 
-	if (is_fault(sig, info)) {
-		on_fault(sig, info, uc);
-	} else if (tid) {
+static bool is_for_current(struct gr_carrier *c, int sig)
+{
+	if (s.delivering)
+		return s.delivering == sig;
+	return !c->inside && !(c->current->sigmask & GR_SIGBIT(sig)) && whose(sig) == c->current;
+}
+
+static void on_signal(struct gr_carrier *c, int sig, siginfo_t *info, ucontext_t *uc)
+{
+	int tid = s.delivering == sig ? 0 : timer_target(info);
+
+	if (tid) {
 		arrive(c, sig, info, tid);
 	} else if (!has_handler(sig)) {		/* hooked for faults only, or reset meanwhile */
 		default_action(sig);
 		raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, sig, info);
-	} else if (gr_fs_self() != c->current->fs && c->current != c->hub) {
-		s.actions[sig].handler(sig, info, uc);	/* a kernel thread that is not ours */
-	} else if (s.delivering || (!c->inside && whose(sig) == c->current)) {
-		s.delivering = false;
+	} else if (is_for_current(c, sig)) {
+		s.delivering = 0;
 		run_handler(sig, info, uc);
 	} else {
 		arrive(c, sig, info, 0);
 	}
+}
+
+/* Which kernel thread this is only the kernel can say: between two greenlets the FS base is still, or already, another's. */
+void gr_signal_entry(int sig, siginfo_t *info, void *context)
+{
+	struct gr_carrier *c = gr_carrier();
+	bool cloned;
+
+	if (raw(SYS_gettid) != c->tid) {
+		on_foreign_thread(sig, info, context);
+		return;
+	}
+	cloned = c->inside == GR_INSIDE_CLONE;		/* and we are the parent, in its own code or about to be */
+	if (cloned)
+		c->inside = GR_OUTSIDE;
+	if (is_fault(sig, info))
+		on_fault(sig, info, context);
+	else
+		on_signal(c, sig, info, context);
+	if (cloned)
+		c->inside = GR_INSIDE_CLONE;
 }
 
 int gr_signal_deliver(bool *ret_restart)
@@ -435,9 +479,9 @@ int gr_signal_deliver(bool *ret_restart)
 		if (has_handler(sig) && ran++ == 0)
 			*ret_restart = (s.actions[sig].flags & SA_RESTART) != 0;
 		c->inside = GR_OUTSIDE;
-		s.delivering = has_handler(sig);
+		s.delivering = has_handler(sig) ? sig : 0;
 		raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, sig, &info);
-		s.delivering = false;
+		s.delivering = 0;
 		c->inside = GR_INSIDE;
 	}
 	return ran;

@@ -72,6 +72,8 @@ static long send_to(int tid, int sig, const siginfo_t *info)
 		return -ESRCH;
 	if (sig < 0 || sig >= GR_NSIG)
 		return -EINVAL;
+	if (sig == SIGKILL || sig == SIGSTOP)		/* the whole process's, at once */
+		return raw(SYS_tgkill, gr_carrier()->pid, gr_carrier()->tid, sig);
 	return sig ? gr_signal_send(g, sig, info) : 0;
 }
 

@@ -21,6 +21,7 @@ void gr_clone_start(void);
 #define HWCAP2_FSGSBASE	GR_BIT(1)
 #define XCOMP_PKRU	(1ull << 9)
 #define XCOMP_AMX	(3ull << 17)	/* 8 KiB; no code keeps tiles across a system call */
+#define XSAVE_LEGACY	576u		/* x87, SSE and the header */
 #define ARCH_GET_FS	0x1003
 
 struct frame {
@@ -55,9 +56,10 @@ int gr_arch_init(void)
 	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
 	gr_arch_xmask = (((uint64_t)hi << 32) | lo) & ~(XCOMP_PKRU | XCOMP_AMX);
 	gr_arch_xsave = 1;
-	if (!__get_cpuid_count(0xd, 0, &a, &b, &c, &d))
-		return -ENOSYS;
-	gr_arch_xsize = b;		/* standard format, everything XCR0 enables */
+	gr_arch_xsize = XSAVE_LEGACY;
+	for (unsigned i = 2; i < 63; i++)	/* standard format: where the last component we keep ends */
+		if ((gr_arch_xmask >> i & 1) && __get_cpuid_count(0xd, i, &a, &b, &c, &d) && a + b > gr_arch_xsize)
+			gr_arch_xsize = a + b;
 	if (__get_cpuid_count(0xd, 1, &a, &b, &c, &d) && (a & 2))
 		gr_arch_xsave = 2;	/* the compacted format is never larger */
 	return 0;

@@ -36,8 +36,10 @@ gr_gate:
 	jrcxz	1f
 	jmp	2f
 1:	leaq	8(%rsp), %rsp
+	.cfi_adjust_cfa_offset -8
 	syscall
 	ret
+	.cfi_adjust_cfa_offset 8
 2:	pushfq
 	.cfi_adjust_cfa_offset 8
 	cld
