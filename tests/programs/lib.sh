@@ -48,12 +48,12 @@ need()
 	done
 }
 
-# True when the process ended within 5 seconds; a zombie has ended.
+# gone PID [SECONDS]: true when the process ended within 5 seconds, or so many; a zombie has ended
 gone()
 {
 	local i
 
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i <= 20 * ${2:-5}; i++)); do
 		grep -qs '^State:.[^Z]' "/proc/$1/status" || return 0
 		sleep 0.05
 	done
