@@ -42,6 +42,8 @@ static bool find(const void *thread, struct gr_stack *ret_stack)
 #define COLOURS	26
 #define LINE	64
 
+#define LARGEST	((size_t)1 << 40)	/* a stack beyond that is left to libc, which will say why it cannot be */
+
 static size_t colour(const char *lo)
 {
 	return ((uint32_t)((uintptr_t)lo >> 12) * 2654435761u >> 16) % COLOURS * LINE;
@@ -86,6 +88,8 @@ int gr_thread_stack_new(size_t size, size_t guard, void **ret_lo)
 	struct gr_stack stack;
 	int r;
 
+	if (size > LARGEST)
+		return -ENOMEM;
 	if (!c->gated || !enter(c))
 		return -ENOSYS;
 	r = gr_stack_new(size + GR_PAGE, guard, &stack);
