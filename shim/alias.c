@@ -55,24 +55,32 @@ DOOR int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeou
 }
 
 int __open_2(const char *path, int flags);
+int __open64_2(const char *path, int flags);
 int __openat_2(int dir, const char *path, int flags);
+int __openat64_2(int dir, const char *path, int flags);
 
 #define NEEDS_MODE(flags) (((flags) & O_CREAT) || ((flags) & O_TMPFILE) == O_TMPFILE)
 
-/* A file to be made, and no mode: libc says so and aborts */
+/* A file to be made, and no mode: libc says so, by the function's name, and aborts */
 DOOR int __open_2(const char *path, int flags)
 {
 	return NEEDS_MODE(flags) ? REAL(__open_2)(path, flags) : open(path, flags);
 }
 
-int __open64_2(const char *path, int flags) __attribute__((visibility("default"), alias("__open_2")));
+DOOR int __open64_2(const char *path, int flags)
+{
+	return NEEDS_MODE(flags) ? REAL(__open64_2)(path, flags) : open(path, flags);
+}
 
 DOOR int __openat_2(int dir, const char *path, int flags)
 {
 	return NEEDS_MODE(flags) ? REAL(__openat_2)(dir, path, flags) : openat(dir, path, flags);
 }
 
-int __openat64_2(int dir, const char *path, int flags) __attribute__((visibility("default"), alias("__openat_2")));
+DOOR int __openat64_2(int dir, const char *path, int flags)
+{
+	return NEEDS_MODE(flags) ? REAL(__openat64_2)(dir, path, flags) : openat(dir, path, flags);
+}
 
 /* Names that libc exports for the same functions */
 DOOR ssize_t __read(int fd, void *buf, size_t n) { return read(fd, buf, n); }

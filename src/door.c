@@ -36,7 +36,7 @@ long gr_call_cancel(long nr, long a, long b, long d, long e, long f, long g)
 		me->in_door = 1;
 		r = gr_call(nr, a, b, d, e, f, g);
 		me->in_door = outer;
-	} while (GR_UNLIKELY(r == -EINTR && me->cancel && !me->cancel_off && !outer));
+	} while (GR_UNLIKELY(r == -EINTR && me->cancel && !me->cancel_off));
 	return r;
 }
 
