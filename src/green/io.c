@@ -9,6 +9,8 @@
 #include "../signal.h"
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -304,6 +306,12 @@ long green_close_range(unsigned first, unsigned last, unsigned flags)
 {
 	long r;
 
+	if (flags == CLOSE_RANGE_UNSHARE && first <= last) {	/* offload threads must not go on with the old table */
+		r = green_unshare(CLONE_FILES);
+		if (r < 0)
+			return r;
+		flags = 0;
+	}
 	if (flags != 0 || first > last)
 		return raw(SYS_close_range, first, last, flags);
 	for (unsigned fd = first; fd <= last && fd < GR_FD_MAX; fd++) {
