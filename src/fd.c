@@ -332,8 +332,8 @@ void gr_fd_ready_all(struct gr_fd *f)
 /* In the kernel a blocked call holds the file it blocks on: give the waiters a duplicate to go on with. */
 static void move_waiters(struct gr_fd *f)
 {
-	long up = raw(SYS_fcntl, f->fd, F_DUPFD_CLOEXEC, 0);
-	struct gr_fd *to = raw_failed(up) ? NULL : gr_fd_get((up = gr_own_fd((int)up)));
+	int up = gr_own_fd_dup(f->fd);
+	struct gr_fd *to = up < 0 ? NULL : gr_fd_get(up);
 
 	for (int dir = GR_READ; dir <= GR_WRITE; dir++)
 		gr_list_each_safe(it, &f->waiters[dir]) {

@@ -20,8 +20,8 @@ enum { GR_READ = 0, GR_WRITE = 1 };
 
 enum gr_fd_kind {
 	GR_KIND_NEW,		/* not looked at yet */
-	GR_KIND_STREAM,		/* socket, stream or seqpacket: MSG_DONTWAIT */
-	GR_KIND_DGRAM,		/* socket, datagram or raw: MSG_DONTWAIT */
+	GR_KIND_STREAM,		/* socket, stream: MSG_DONTWAIT */
+	GR_KIND_DGRAM,		/* socket that keeps messages apart, datagram, seqpacket, raw: MSG_DONTWAIT */
 	GR_KIND_NOWAIT,		/* RWF_NOWAIT works: pipes, eventfd, timerfd */
 	GR_KIND_POLL,		/* poll first: tty, pty, inotify, named FIFO, signalfd, anything unknown that epoll takes */
 	GR_KIND_FILE,		/* regular file or directory: always ready; RWF_NOWAIT for cached pages, else offload */

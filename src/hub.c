@@ -66,21 +66,40 @@ static int own_fd_floor(const struct rlimit *was)
 	return floor < OWN_FD_TOP ? (int)floor : OWN_FD_TOP;
 }
 
-int gr_own_fd(int fd)
+static int dup_up(int fd)
 {
 	struct rlimit was = raise_limit();
-	long up = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, own_fd_floor(&was));
-	struct gr_fd *f;
+	int up = (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, own_fd_floor(&was));
 
 	lower_limit(&was);
-	if (!raw_failed(up)) {
-		raw(SYS_close, fd);
-		fd = (int)up;
-	}
-	f = gr_fd_get(fd);
+	return up;
+}
+
+static int now_own(int fd)
+{
+	struct gr_fd *f = gr_fd_get(fd);
+
 	if (f)
 		f->own = true;
 	return fd;
+}
+
+int gr_own_fd(int fd)
+{
+	int up = dup_up(fd);
+
+	if (up >= 0) {
+		raw(SYS_close, fd);
+		fd = up;
+	}
+	return now_own(fd);
+}
+
+int gr_own_fd_dup(int fd)
+{
+	int up = dup_up(fd);
+
+	return up < 0 ? up : now_own(up);
 }
 
 bool gr_is_own_fd(int fd)

@@ -51,6 +51,7 @@ void gr_hub_timer_fired(void);
 
 /* A descriptor of grove's own: moved up out of the program's way, close-on-exec, hidden from close().  Returns the new number. */
 int gr_own_fd(int fd);
+int gr_own_fd_dup(int fd);		/* the same for a duplicate of a descriptor of the program's, which it keeps; or -errno */
 bool gr_is_own_fd(int fd);
 void gr_own_fd_close(int fd);
 
