@@ -32,21 +32,7 @@ static void leave(struct gr_carrier *c)
 static bool find(const void *thread, struct gr_stack *ret_stack)
 {
 	return gr_stack_at(thread, ret_stack) && (ret_stack->slot->owner & OWNER_THREAD) &&
-	       (ret_stack->slot->fs == (uintptr_t)thread || (size_t)((const char *)thread - ret_stack->lo) < GR_PAGE);
-}
-
-/*
- * Slots are large powers of two apart, and so would be the hot lines of all stacks: the same few sets of every cache.  A stack ends up to
- * COLOURS lines below its slot's top instead.  More of them, and the thread's TLS block (about 2.4 KB) would lie on two pages.
- */
-#define COLOURS	26
-#define LINE	64
-
-#define LARGEST	((size_t)1 << 40)	/* a stack beyond that is left to libc, which will say why it cannot be */
-
-static size_t colour(const char *lo)
-{
-	return ((uint32_t)((uintptr_t)lo >> 12) * 2654435761u >> 16) % COLOURS * LINE;
+	       (ret_stack->slot->fs == (uintptr_t)thread || ret_stack->lo == thread);
 }
 
 void gr_thread_born(uintptr_t fs, const void *stack_top)
@@ -88,16 +74,14 @@ int gr_thread_stack_new(size_t size, size_t guard, void **ret_lo)
 	struct gr_stack stack;
 	int r;
 
-	if (size > LARGEST)
-		return -ENOMEM;
 	if (!c->gated || !enter(c))
 		return -ENOSYS;
-	r = gr_stack_new(size + GR_PAGE, guard, &stack);
+	r = gr_stack_new(size, guard, &stack);
 	if (r == 0) {
 		stack.slot->owner = OWNER_THREAD;
 		stack.slot->fs = 0;
 		stack.slot->asked_guard = guard;
-		*ret_lo = stack.lo + GR_PAGE - colour(stack.lo);
+		*ret_lo = stack.lo;
 	}
 	leave(c);
 	return r;
