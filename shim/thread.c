@@ -187,6 +187,15 @@ DOOR int pthread_getname_np(pthread_t thread, char *name, size_t size)
 	return 0;
 }
 
+/* libc makes the clock's number of the thread's, which the kernel does not know.  What can be had is the time of them all together. */
+DOOR int pthread_getcpuclockid(pthread_t thread, clockid_t *ret_clock)
+{
+	if (!gr_thread_is_green(thread))
+		return REAL(pthread_getcpuclockid)(thread, ret_clock);
+	*ret_clock = CLOCK_THREAD_CPUTIME_ID;
+	return 0;
+}
+
 /* --- spinning: the owner may be a greenlet that needs the processor we would burn --------------------------------------------------- */
 
 /* libc's word on x86: 1 is free, 0 and less is taken; its unlock and trylock go on as they are */

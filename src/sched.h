@@ -20,6 +20,8 @@ enum gr_state { GR_READY, GR_RUNNING, GR_PARKED, GR_DEAD };
 
 struct gr_regs;
 
+extern uint8_t gr_arch_wrfsbase;	/* arch.c: the FS base may be read and written without a system call */
+
 struct gr_greenlet {
 	void *sp;			/* where gr_switch() left off, while not RUNNING */
 	uintptr_t fs;			/* FS base: the thread's TLS block, which is also its pthread_t */
@@ -110,7 +112,10 @@ static inline uintptr_t gr_fs_self(void)
 {
 	uintptr_t self;
 
-	__asm__("movq %%fs:0x10, %0" : "=r"(self));	/* tcbhead_t.self, part of glibc's ABI with the thread library */
+	if (GR_LIKELY(gr_arch_wrfsbase))	/* the register: a load from the TLS block would miss the caches after every switch */
+		__asm__ volatile("rdfsbase %0" : "=r"(self));
+	else
+		__asm__ volatile("movq %%fs:0x10, %0" : "=r"(self));	/* tcbhead_t.self, part of glibc's ABI with the thread library */
 	return self;
 }
 

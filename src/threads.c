@@ -158,3 +158,15 @@ bool gr_thread_get_name(pthread_t thread, char ret_name[GR_NAME_SIZE])
 	leave(c);
 	return g != NULL;
 }
+
+bool gr_thread_is_green(pthread_t thread)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g;
+
+	if (!enter(c))
+		return false;
+	g = gr_find_fs((uintptr_t)thread);
+	leave(c);
+	return g && g != c->main;
+}

@@ -40,6 +40,9 @@ GR_EXPORT void gr_thread_detached(const void *thread);
 /* The guard size that pthread_create() was asked for, or -1: not on one of our stacks. */
 GR_EXPORT ptrdiff_t gr_thread_asked_guard(pthread_t thread);
 
+/* A living greenlet without a kernel thread of its own number: all but the main one */
+GR_EXPORT bool gr_thread_is_green(pthread_t thread);
+
 #define GR_NAME_SIZE 16
 
 /* false: not a living greenlet */
