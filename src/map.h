@@ -1,9 +1,9 @@
 /*
  * map.h - which memory is shared with other processes
  *
- * Owns a sorted table of the ranges mapped MAP_SHARED, fed by the mmap, mremap, munmap, shmat and shmdt calls that pass the gate and
- * asked by futex.c.  One table per process: mappings belong to the address space, not to a carrier.  A forked child has the same
- * mappings, so it keeps the table.
+ * Owns a sorted table of the ranges mapped MAP_SHARED, fed by the mmap, mremap, munmap and shmat calls that come in by the doors
+ * and asked by futex.c.  What shmdt() unmaps stays noted, which may be slow but is never wrong.  One table per process: mappings
+ * belong to the address space, not to a carrier.  A forked child has the same mappings, so it keeps the table.
  */
 #ifndef GR_MAP_H
 #define GR_MAP_H
@@ -34,7 +34,7 @@ static inline bool gr_map_is_shared(uintptr_t addr)
 	return GR_UNLIKELY(gr_map_table.used || gr_map_table.unsure) && gr_map_find(addr);
 }
 
-/* The size of the noted range that holds @addr, from @addr to its end; 0 when there is none (shmdt() tells no size). */
+/* The size of the noted range that holds @addr, from @addr to its end; 0 when there is none. */
 size_t gr_map_size_at(uintptr_t addr);
 
 /* Forget all, give the memory back (tests). */

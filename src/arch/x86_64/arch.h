@@ -17,7 +17,7 @@ struct gr_regs {
 /* and above it: the 128 bytes of the red zone, then the caller's rsp */
 #define GR_RED_ZONE 128
 
-/* From the return address in a thunk to the thunk's own `syscall` instruction (patch.c writes it, gate.S jumps to it) */
+/* From the return address in a thunk to the thunk's own `syscall` instruction (thunk.c writes it, gate.S jumps to it) */
 #define GR_THUNK_RAW 10
 
 /*
@@ -50,7 +50,7 @@ struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs);
 /* 1 for each system call number (low 16 bits) that has a row in the table; the gate passes the others straight to the kernel */
 extern uint8_t gr_gate_green[65536];
 
-/* Copies between program memory and ours; a fault inside makes them return 1.  user.S; signal.c moves rip to the fix-up. */
+/* Copies between program memory and ours; a fault inside makes them return 1.  gate.S; signal.c moves rip to the fix-up. */
 int gr_user_copy(void *to, const void *from, size_t n);
 extern const char gr_user_copy_begin[], gr_user_copy_end[], gr_user_copy_fault[];
 
@@ -99,7 +99,7 @@ struct gr_patch_stats {
  * frame (vfork, clone onto another stack) and for kernel threads that are not the carrier's.
  * Skipped: the vdso, libgrove and libgrove-shim themselves, and the signal return (mov $15,%rax; syscall), which counts as kept.
  * Adds to *stats.  0 when all went well or some sites failed; -errno when the kernel refuses to change text at all (nothing is
- * changed then), so that the caller can go on with the name doors alone.
+ * changed then), so that the caller can leave everything as it was.
  */
 int gr_patch_loaded(struct gr_patch_stats *stats);
 

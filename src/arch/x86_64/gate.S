@@ -5,7 +5,7 @@
  *   rax: call number   rdi rsi rdx r10 r8 r9: arguments   rcx: address after the original syscall   rsp: 136 below the program's
  * Kept:     everything but rax, rcx, r11, as the kernel does: flags, vector registers and the red zone too
  * Frame:    struct gr_regs (arch.h): r15 r14 r13 r12 rbp rbx r9 r8 r10 rdx rsi rdi rax flags site thunk | red zone | program's stack
- * In step:  arch.h (struct gr_regs, GR_THUNK_RAW), patch.c (thunks), arch.c (gr_frame_clone).  The .cfi lines say that the return
+ * In step:  arch.h (struct gr_regs, GR_THUNK_RAW), thunk.c (thunks), arch.c (gr_frame_clone).  The .cfi lines say that the return
  *           address is the original site, so exceptions, cancellation and backtraces pass through as if the kernel were called there.
  */
 #define RED_ZONE	128
