@@ -22,34 +22,36 @@ enum gr_fd_kind {
 	GR_KIND_NEW,		/* not looked at yet */
 	GR_KIND_STREAM,		/* socket, stream: MSG_DONTWAIT */
 	GR_KIND_DGRAM,		/* socket that keeps messages apart, datagram, seqpacket, raw: MSG_DONTWAIT */
-	GR_KIND_NOWAIT,		/* RWF_NOWAIT works: pipes, eventfd, timerfd */
-	GR_KIND_POLL,		/* poll first: tty, pty, inotify, named FIFO, signalfd, anything unknown that epoll takes */
+	GR_KIND_NOWAIT,		/* RWF_NOWAIT, which pipes, eventfd and timerfd know; where it fails, poll_first */
+	GR_KIND_POLL,		/* poll first: tty, pty, signalfd, epoll, message queues */
 	GR_KIND_FILE,		/* regular file or directory: always ready; RWF_NOWAIT for cached pages, else offload */
 	GR_KIND_OTHER,		/* epoll refuses it and it is no file (/dev/null, /dev/zero): calls go straight through */
 };
 
 struct gr_fd {
+	/* the first cache line is what a wait touches */
 	uint32_t gen;			/* bumped by close(), and by dup2() onto us */
+	int fd;				/* its number */
 	uint8_t kind;			/* enum gr_fd_kind */
 	bool nonblock;			/* O_NONBLOCK, as last seen; certain only when !shared */
 	bool shared;			/* others may change O_NONBLOCK: duplicated, inherited, or from before a fork */
-	bool listening;			/* listen() was seen: a socket to accept on */
 	bool drained;			/* the last receive on this stream came up short: park before trying again */
+	uint8_t poll_first;		/* GR_BIT(direction): RWF_NOWAIT is not for this file, wait for readiness before each try */
+	uint8_t armed;			/* GR_BIT(GR_READ) | GR_BIT(GR_WRITE): directions the hub watches */
+	bool own;			/* grove's: the program must not see it */
+	bool registered;		/* the kernel may have it in the hub's epoll set: libev never takes a stopped one out */
+	struct gr_list waiters[2];	/* first come, first served */
+	struct watch *watch;		/* the hub's libev watchers for it, or NULL; kept when the number is reused */
+	uint32_t fork_gen;		/* carrier's count of forks when the entry was made */
+	bool listening;			/* listen() was seen: a socket to accept on */
 	bool fifo;			/* a named pipe: readiness does not tell whether anyone could still write */
 	bool signalfd;			/* a read that is too small fails at once */
 	bool lingers;			/* SO_LINGER was set: close() may block */
-	uint8_t poll_first;		/* GR_BIT(direction): RWF_NOWAIT is not for this file, wait for readiness before each try */
-	bool own;			/* grove's: the program must not see it */
-	bool registered;		/* the kernel may have it in the hub's epoll set: libev never takes a stopped one out */
-	uint8_t armed;			/* GR_BIT(GR_READ) | GR_BIT(GR_WRITE): directions the hub watches */
-	unsigned movers;		/* waiters that were moved here from a closed descriptor; the last closes it */
-	int fd;				/* its number */
-	uint32_t fork_gen;		/* carrier's count of forks when the entry was made */
+
 	gr_time timeo[2];		/* SO_RCVTIMEO, SO_SNDTIMEO as durations; GR_NEVER when unset */
-	struct gr_list waiters[2];	/* first come, first served */
 	struct gr_list hub_link;	/* in the hub's list of entries to look at */
-	struct watch *watch;		/* the hub's libev watchers for it, or NULL; kept when the number is reused */
-};
+	unsigned movers;		/* waiters that were moved here from a closed descriptor; the last closes it */
+} __attribute__((aligned(64)));
 
 struct gr_waiter {
 	struct gr_list link;		/* in gr_fd.waiters */

@@ -23,32 +23,34 @@ struct gr_regs;
 extern uint8_t gr_arch_wrfsbase;	/* arch.c: the FS base may be read and written without a system call */
 
 struct gr_greenlet {
+	/* the first two cache lines are what a hand-over touches */
 	void *sp;			/* where gr_switch() left off, while not RUNNING */
 	uintptr_t fs;			/* FS base: the thread's TLS block, which is also its pthread_t */
 	struct gr_list run;		/* in carrier->ready while READY */
-	struct gr_list all;		/* in carrier->all, from birth to death */
-	struct gr_timer timer;		/* in carrier->timers while parked with a deadline */
+	struct gr_regs *regs;		/* in a call that came through the gate: the caller's registers, vector state to be kept */
+	uint64_t sigmask;		/* kernel layout: bit (n - 1) for signal n */
 	uint8_t state;			/* enum gr_state */
 	uint8_t park_flags;		/* GR_PARK_*, while PARKED */
 	uint8_t restore_mask;		/* gr_call() puts saved_mask back when it is done */
-	struct gr_regs *regs;		/* in a call that came through the gate: the caller's registers, vector state to be kept */
 	uint8_t cancel;			/* pthread_cancel() was aimed at it: door.c acts on it */
 	uint8_t cancel_off;		/* PTHREAD_CANCEL_DISABLE */
 	uint8_t in_door;		/* in a call that is a cancellation point of ours, not of libc's */
 	int result;			/* what gr_park() will return */
-	int tid;			/* as the program sees it; main: the process id, others: from GR_FIRST_TID up */
 	unsigned parks;			/* how often parked: tells gr_call() whether this call did */
+	struct gr_list signals;		/* signals directed to it and not yet delivered (signal.c) */
+	struct gr_timer timer;		/* in carrier->timers while parked with a deadline */
 	const char *waits;		/* what it is parked in, for people: "futex", "fd", "sleep", ... */
+	int tid;			/* as the program sees it; main: the process id, others: from GR_FIRST_TID up */
+
+	struct gr_list all;		/* in carrier->all, from birth to death */
 	int *clear_tid;			/* set_tid_address, CLONE_CHILD_CLEARTID: cleared and woken when it ends */
 	void *robust;			/* struct robust_list_head *, or NULL */
-	uint64_t sigmask;		/* kernel layout: bit (n - 1) for signal n */
 	uint64_t saved_mask;		/* while ppoll() and the like have one of their own */
 	uint64_t waits_for;		/* in sigwait() and the like: these end it although blocked */
 	stack_t altstack;		/* sigaltstack() */
-	struct gr_list signals;		/* signals directed to it and not yet delivered (signal.c) */
 	struct gr_stack stack;		/* only of greenlets whose stack we own (the hub) */
 	char name[16];			/* as by prctl(PR_SET_NAME) */
-};
+} __attribute__((aligned(64)));
 
 #define GR_PARK_INTR	GR_BIT(0)	/* a signal for this greenlet may end it: -EINTR */
 
@@ -64,11 +66,9 @@ struct gr_stats {
 };
 
 struct gr_carrier {
-	/* gate.S knows the offsets of these (checked in gate.c) */
 	volatile uint32_t inside;	/* in the runtime: calls pass straight through, signals are deferred */
 	volatile uint32_t todo;		/* GR_TODO_*: what gr_call() must see to before it returns */
 	struct gr_greenlet *current;
-	void *vfork_resume;		/* where the parent goes on after a vfork, whose child has overwritten the stack */
 
 	struct gr_greenlet *hub, *main;
 	uintptr_t base_fs;		/* the first thread's TLS block, which is never freed: the hub runs on it */
