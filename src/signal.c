@@ -176,18 +176,24 @@ static bool ignored(int sig)
 	       (sig == SIGCHLD || sig == SIGURG || sig == SIGWINCH || sig == SIGCONT);
 }
 
-/* The one to deliver next: lowest number first, in order of arrival among equals.  NULL: none that the mask lets through. */
-static struct pending *next_pending(struct gr_greenlet *g)
+/* Of those in @set, the lowest number, in order of arrival among equals; NULL: none */
+static struct pending *first_pending(struct gr_greenlet *g, uint64_t set)
 {
 	struct pending *best = NULL;
 
 	gr_list_each(it, &g->signals) {
 		struct pending *p = gr_container(it, struct pending, link);
 
-		if (!(g->sigmask & GR_SIGBIT(p->info.si_signo)) && (!best || p->info.si_signo < best->info.si_signo))
+		if ((set & GR_SIGBIT(p->info.si_signo)) && (!best || p->info.si_signo < best->info.si_signo))
 			best = p;
 	}
 	return best;
+}
+
+/* The one to deliver next */
+static struct pending *next_pending(struct gr_greenlet *g)
+{
+	return first_pending(g, ~g->sigmask);
 }
 
 bool gr_signal_pending(void)
@@ -208,17 +214,14 @@ uint64_t gr_signal_pending_set(struct gr_greenlet *g)
 
 bool gr_signal_take(uint64_t set, siginfo_t *ret_info)
 {
-	gr_list_each(it, &gr_carrier()->current->signals) {
-		struct pending *p = gr_container(it, struct pending, link);
+	struct pending *p = first_pending(gr_carrier()->current, set);
 
-		if (!(set & GR_SIGBIT(p->info.si_signo)))
-			continue;
-		*ret_info = p->info;
-		gr_list_del(&p->link);
-		gr_list_push(&s.free, &p->link);
-		return true;
-	}
-	return false;
+	if (!p)
+		return false;
+	*ret_info = p->info;
+	gr_list_del(&p->link);
+	gr_list_push(&s.free, &p->link);
+	return true;
 }
 
 int gr_signal_send(struct gr_greenlet *g, int sig, const siginfo_t *info)
