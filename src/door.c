@@ -5,6 +5,7 @@
 #include "gate.h"
 #include "sched.h"
 #include <errno.h>
+#include <sys/syscall.h>
 
 /* A kernel thread that is not a greenlet: what libc's own wrappers do. */
 static long call_native(long nr, long a, long b, long c, long d, long e, long f)
@@ -55,6 +56,8 @@ void gr_cancel_sent(pthread_t thread)
 			gr_wake(g, -EINTR);
 	}
 	c->inside = GR_OUTSIDE;
+	if (GR_UNLIKELY(c->todo & GR_TODO_SIGNAL))	/* came meanwhile, and waits for the end of a green call */
+		gr_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
 }
 
 void gr_cancel_state(bool enabled)

@@ -2,6 +2,7 @@
  * threads.c - who owns which stack, and threads' names
  */
 #include "threads.h"
+#include "gate.h"
 #include "raw.h"
 #include "sched.h"
 #include "stack.h"
@@ -23,9 +24,12 @@ static bool enter(struct gr_carrier *c)
 	return true;
 }
 
+/* A signal that came meanwhile waits for the end of a green call: any will do. */
 static void leave(struct gr_carrier *c)
 {
 	c->inside = GR_OUTSIDE;
+	if (GR_UNLIKELY(c->todo & GR_TODO_SIGNAL))
+		gr_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
 }
 
 /* Threads may stand on stacks that lie within others' (a local array), so being inside the slot is not enough. */

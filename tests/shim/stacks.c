@@ -97,7 +97,7 @@ static void guards(void)
 			_exit(0);
 		}
 		MUST(waitpid(pid, &status, 0));
-		say("ended by signal %d", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+		say("ended by signal %d, status %d", WIFSIGNALED(status) ? WTERMSIG(status) : 0, WIFEXITED(status) ? WEXITSTATUS(status) : 0);
 	}
 }
 
@@ -317,6 +317,16 @@ static void *idle(void *arg)
 	return say_name(arg);
 }
 
+static void *cpu_clock(void *arg)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	P("CPU clock", pthread_getcpuclockid(pthread_self(), &clock));
+	R("its time", clock_gettime(clock, &t));
+	return arg;
+}
+
 static void names(void)
 {
 	char name[16], room[15];
@@ -334,6 +344,8 @@ static void names(void)
 	P("too long", pthread_setname_np(t, "sixteen letters."));
 	t_set(&stop, 2);
 	join(t);
+	cpu_clock(NULL);
+	join(start(cpu_clock, NULL));
 	P("main's is", pthread_getname_np(pthread_self(), name, sizeof(name)));
 	say("  %s", name);
 }
