@@ -1,4 +1,4 @@
-/* test_hub.c - the hub on the real libev: what it asks of the kernel, jobs, kicks, its own descriptors, and a forked child */
+/* test_hub.c - the hub on the real libev: what it asks the kernel, jobs, kicks, its own descriptors, and a forked child */
 #include "world.h"
 #include "fd.h"
 #include "green/green.h"
@@ -63,7 +63,7 @@ static void settle(void)
 	gr_park("test", gr_deadline(GR_MS(1)), 0);
 }
 
-/* --- watching ------------------------------------------------------------------------------------------------------------------- */
+/* --- watching ---------------------------------------------------------------------------------------------------------- */
 
 static void test_readiness_wakes(void **state)
 {
@@ -183,7 +183,7 @@ static void test_hundred_descriptors_at_once(void **state)
 	}
 }
 
-/* --- jobs and kicks ---------------------------------------------------------------------------------------------------------------- */
+/* --- jobs and kicks ---------------------------------------------------------------------------------------------------- */
 
 static struct gr_hub_job job[3];
 
@@ -255,7 +255,7 @@ static void test_kicked_by_another_kernel_thread(void **state)
 	assert_false(readable(kick));
 }
 
-/* --- descriptors of our own -------------------------------------------------------------------------------------------------------- */
+/* --- descriptors of our own -------------------------------------------------------------------------------------------- */
 
 static void test_own_descriptors_are_out_of_the_way(void **state)
 {
@@ -314,7 +314,7 @@ static void test_own_descriptors_beyond_a_used_up_limit(void **state)
 	gr_own_fd_close(own);
 }
 
-/* --- fork ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- fork -------------------------------------------------------------------------------------------------------------- */
 
 static int in_the_child(void)
 {

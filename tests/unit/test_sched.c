@@ -38,7 +38,7 @@ static int begin(void **state)
 	return 0;
 }
 
-/* --- who runs when ------------------------------------------------------------------------------------------------------------ */
+/* --- who runs when ----------------------------------------------------------------------------------------------------- */
 
 static struct gr_greenlet *player[4];
 
@@ -62,7 +62,7 @@ static void wake(char whom, int result)
 	note("%s>%c%s", me(), whom, was_parked ? "" : "!");
 }
 
-/* p: park; T, t, z: park for 10 ms, 50 ms, until a time that is over; y: yield; a to d: wake that one; I, C before: with that result */
+/* p: park; T, t, z: park for 10 ms, 50 ms, not at all; y: yield; a to d: wake that one; I, C before: with EINTR, ECANCELED */
 static void play(void *script)
 {
 	int result = 0;
@@ -154,7 +154,7 @@ static void test_others_ready_leaves_the_hub_out(void **state)
 	assert_string_equal(world_log, "others alone");
 }
 
-/* --- the hub's turns ---------------------------------------------------------------------------------------------------------- */
+/* --- the hub's turns --------------------------------------------------------------------------------------------------- */
 
 #define BUSY	3
 
@@ -227,7 +227,7 @@ static void test_idle_hub_has_one_turn_for_each_deadline(void **state)
 	assert_string_equal(world_log, "a.t hub a=TIMEDOUT a.T hub a=TIMEDOUT");
 }
 
-/* --- records and tids ----------------------------------------------------------------------------------------------------------- */
+/* --- records and tids -------------------------------------------------------------------------------------------------- */
 
 static void nothing(void *arg)
 {
@@ -323,7 +323,7 @@ static void test_a_new_one_inherits_mask_and_name(void **state)
 	gr_greenlet_drop(g);
 }
 
-/* --- many ------------------------------------------------------------------------------------------------------------------------ */
+/* --- many -------------------------------------------------------------------------------------------------------------- */
 
 #define MANY	10000
 
@@ -355,7 +355,7 @@ static void test_ten_thousand(void **state)
 	assert_int_equal(stats->made - made, MANY);
 }
 
-/* --- what a greenlet keeps to itself ----------------------------------------------------------------------------------------------- */
+/* --- what a greenlet keeps to itself ----------------------------------------------------------------------------------- */
 
 #define ROUND_MASK	0x6000u
 #define ROUND_DOWN	0x2000u

@@ -7,7 +7,7 @@
 #define RT(n)	(SIGRTMIN + (n))
 #define BIT(n)	GR_SIGBIT(n)
 
-/* --- handlers ---------------------------------------------------------------------------------------------------------------------- */
+/* --- handlers ---------------------------------------------------------------------------------------------------------- */
 
 static uint64_t kernel_mask(void)
 {
@@ -75,7 +75,7 @@ static int deliver(void)
 	return gr_signal_deliver(&restart);
 }
 
-/* --- queueing -------------------------------------------------------------------------------------------------------------------------- */
+/* --- queueing ---------------------------------------------------------------------------------------------------------- */
 
 static void test_kernel_signal_inside_waits_for_delivery(void **state)
 {
@@ -176,7 +176,7 @@ static void test_ignoring_forgets_what_is_pending(void **state)
 	assert_string_equal(world_log, "usr2:2");
 }
 
-/* --- restart, and what handlers see ------------------------------------------------------------------------------------------------------ */
+/* --- restart, and what handlers see ------------------------------------------------------------------------------------ */
 
 static const struct restart_row {
 	const char *when;
@@ -254,7 +254,7 @@ static void test_actions_are_the_programs(void **state)
 	assert_int_equal(gr_signal_action(65, NULL, &was), -EINVAL);
 }
 
-/* --- masks of greenlets --------------------------------------------------------------------------------------------------------------------- */
+/* --- masks of greenlets ------------------------------------------------------------------------------------------------ */
 
 static uint64_t mask_in_hub;
 
@@ -347,7 +347,7 @@ static void test_unblocking_lets_the_pending_one_in(void **state)
 	assert_string_equal(world_log, "usr1:1");
 }
 
-/* --- signals for others --------------------------------------------------------------------------------------------------------------------- */
+/* --- signals for others ------------------------------------------------------------------------------------------------ */
 
 static void parks(void *flags)
 {
@@ -477,7 +477,7 @@ static void test_default_action_ends_the_process(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1);
 }
 
-/* --- the program's memory ------------------------------------------------------------------------------------------------------------------- */
+/* --- the program's memory ---------------------------------------------------------------------------------------------- */
 
 static void test_bad_pointers(void **state)
 {

@@ -65,7 +65,7 @@ static void say(long r)
 	note("%s=%ld", me(), r);
 }
 
-/* --- all of it ------------------------------------------------------------------------------------------------------------------- */
+/* --- all of it --------------------------------------------------------------------------------------------------------- */
 
 static void write_big(void *fd)
 {
@@ -170,7 +170,7 @@ static void test_whole_transfers(void **state)
 	}
 }
 
-/* --- one call, and what happens meanwhile ------------------------------------------------------------------------------------------ */
+/* --- one call, and what happens meanwhile ------------------------------------------------------------------------------ */
 
 static struct gr_greenlet *caller;
 static char small[8];
@@ -312,7 +312,7 @@ static void test_bad_vector(void **state)
 	assert_string_equal(world_log, "c=EFAULT");
 }
 
-/* --- drained ------------------------------------------------------------------------------------------------------------------------ */
+/* --- drained ----------------------------------------------------------------------------------------------------------- */
 
 static void test_short_read_marks_drained(void **state)
 {
@@ -344,7 +344,7 @@ static void test_short_read_marks_drained(void **state)
 	assert_int_equal(green_read(sp[0], small, 8), 0);
 }
 
-/* --- messages, events, files ---------------------------------------------------------------------------------------------------------- */
+/* --- messages, events, files ------------------------------------------------------------------------------------------- */
 
 static void recv_two(void *arg)
 {
@@ -460,7 +460,7 @@ static void test_files_to_the_end(void **state)
 	green_close(fd);
 }
 
-/* --- connections -------------------------------------------------------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------------------------------- */
 
 static int listener;
 static struct sockaddr_in where;

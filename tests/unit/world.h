@@ -1,11 +1,11 @@
 /*
- * world.h - the real scheduler and the real hub for unit tests: greenlets by name, a log, and a clock that jumps when all are parked
+ * world.h - the real scheduler and the real hub for unit tests: greenlets by name, a log, and a clock of their own
  *
- * Include once per test program.  world_begin() in the group's setup; then, per test:
+ * Include once per test program.  world_begin() or world_begin_hub() in the group's setup; then, per test:
  *	world_go("name", fn, arg); ... world_run();	until all that were started have ended; false: some are parked for ever
- * note("...") appends to world_log, which rows compare.  Everything runs inside the runtime, as green calls do.  The clock stands still while
- * anybody can run or any descriptor is ready: when the hub would have to wait, it jumps to the next deadline.  It is years ahead of the
- * kernel's, so the hub's timerfd never fires.
+ * note("...") appends to world_log, which rows compare.  Everything runs inside the runtime, as green calls do.
+ * The clock stands still while anybody can run or any descriptor is ready: when the hub would have to wait, it jumps to the next
+ * deadline.  It is years ahead of the kernel's, so the hub's timerfd never fires.
  */
 #ifndef WORLD_H
 #define WORLD_H
