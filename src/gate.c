@@ -23,8 +23,6 @@ static green_fn *const table[GR_NR_CALLS] = {
 #undef CALL
 };
 
-_Static_assert(offsetof(struct gr_carrier, inside) == 0, "code that looks at carrier->inside counts on its place");
-
 static bool makes_fd(long nr)
 {
 	return nr == SYS_epoll_create1 || nr == SYS_epoll_create || nr == SYS_timerfd_create || nr == SYS_eventfd2;
