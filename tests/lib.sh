@@ -13,11 +13,16 @@ passed() { n_passed=$((n_passed + ${1:-1})); }
 failed() { n_failed=$((n_failed + 1)); echo "FAIL $1: ${2:-failed}"; }
 skipped() { n_skipped=$((n_skipped + 1)); echo "skip $1: ${2:-}"; }
 
-# timeout(1) makes the group; what the command leaves behind in it is ended too.
+# timeout(1) makes the group; what the command leaves behind in it is ended too.  The command may be a function of the script, which
+# then sees exported variables only.
 limited()
 {
 	local seconds=$1 status; shift
 
+	if [ "$(type -t "$1")" = function ]; then
+		export -f "${1?}"
+		set -- bash -c '"$@"' bash "$@"
+	fi
 	timeout --kill-after=10 "$seconds" "$@" &
 	group=$!
 	wait "$group"

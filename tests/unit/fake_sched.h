@@ -148,7 +148,7 @@ static int fake_copy(void *to, const void *from, size_t n, long nr, void *remote
 {
 	struct iovec mine = { to == remote ? (void *)from : to, n }, theirs = { remote, n };
 
-	return syscall(nr, (long)getpid(), &mine, 1, &theirs, 1, 0) == (long)n ? 0 : -EFAULT;
+	return syscall(nr, (long)getpid(), &mine, 1L, &theirs, 1L, 0L) == (long)n ? 0 : -EFAULT;
 }
 
 int gr_user_read(void *to, const void *from, size_t n)
