@@ -22,8 +22,8 @@
 #define ALL_SIGNALS	(~0ull)
 #define UNBLOCKABLE	(GR_SIGBIT(SIGKILL) | GR_SIGBIT(SIGSTOP))
 #define NEEDED		(GR_SIGBIT(SIGSEGV) | GR_SIGBIT(SIGBUS))	/* never blocked in the kernel: gr_user_read() lives by them */
-#define PENDING_MAX	1024		/* queued at once; beyond, real-time signals fail with EAGAIN as at RLIMIT_SIGPENDING */
-#define ARRIVALS_MAX	256
+#define PENDING_MAX	16384		/* queued at once; beyond, real-time signals fail with EAGAIN as at RLIMIT_SIGPENDING */
+#define ARRIVALS_MAX	4096		/* between two looks; memory is touched only as far as it is needed */
 #define TIMERS_MAX	256		/* timers aimed at a thread, at once */
 
 struct pending {
@@ -40,6 +40,7 @@ struct mask_class {
 static struct signals {
 	struct gr_action actions[GR_NSIG];		/* as the program set them */
 	struct pending nodes[PENDING_MAX];
+	unsigned nodes_used;			/* nodes[] from there on have never been in use */
 	struct gr_list free;
 	siginfo_t arrivals[ARRIVALS_MAX];	/* ring: written by gr_signal_entry(), read by gr_signal_collect() */
 	int arrivals_for[ARRIVALS_MAX];		/* tid, or 0: whoever lets it in */
@@ -224,6 +225,17 @@ bool gr_signal_take(uint64_t set, siginfo_t *ret_info)
 	return true;
 }
 
+static struct pending *node_new(void)
+{
+	struct pending *p;
+
+	if (gr_list_empty(&s.free))
+		return s.nodes_used < PENDING_MAX ? &s.nodes[s.nodes_used++] : NULL;
+	p = gr_list_first(&s.free, struct pending, link);
+	gr_list_del(&p->link);
+	return p;
+}
+
 int gr_signal_send(struct gr_greenlet *g, int sig, const siginfo_t *info)
 {
 	struct gr_carrier *c = gr_carrier();
@@ -234,10 +246,9 @@ int gr_signal_send(struct gr_greenlet *g, int sig, const siginfo_t *info)
 		return 0;
 	if (sig < 32 && (gr_signal_pending_set(g) & GR_SIGBIT(sig)))
 		return 0;		/* as in the kernel, only one of each can be pending */
-	if (gr_list_empty(&s.free))
+	p = node_new();
+	if (!p)
 		return sig < 32 ? 0 : -EAGAIN;
-	p = gr_list_first(&s.free, struct pending, link);
-	gr_list_del(&p->link);
 	p->info = *info;
 	p->info.si_signo = sig;
 	gr_list_push(&g->signals, &p->link);
@@ -509,8 +520,6 @@ int gr_signal_start(void)
 	struct gr_carrier *c = gr_carrier();
 
 	gr_list_init(&s.free);
-	for (size_t i = 0; i < PENDING_MAX; i++)
-		gr_list_push(&s.free, &s.nodes[i].link);
 	for (int sig = 1; sig < GR_NSIG; sig++)
 		raw(SYS_rt_sigaction, sig, 0, &s.actions[sig], 8);
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, 0, &c->kernel_mask, 8);
