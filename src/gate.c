@@ -45,7 +45,7 @@ static bool back_from_clone(struct gr_carrier *c)
 static bool on_greenlet(struct gr_carrier *c)
 {
 	if (GR_LIKELY(gr_on_greenlet(c)))
-		return true;
+		return GR_LIKELY(!c->vm_child) || (int)raw(SYS_getpid) == c->pid;
 	return c->inside == GR_INSIDE_CLONE && c->on && gr_fs_self() == c->current->fs && back_from_clone(c);
 }
 

@@ -84,6 +84,7 @@ struct gr_carrier {
 	uint32_t forks;			/* how often this process has forked */
 	long clone_flags;		/* of the raw clone whose outcome GR_INSIDE_CLONE waits for */
 	struct gr_greenlet *loads_code;	/* has mapped a file executable and not yet protected its RELRO part: dlopen() */
+	bool vm_child;			/* a process made with CLONE_VM without CLONE_VFORK may be running in our memory */
 	bool hide_new;			/* descriptors made now by libraries in the hub are grove's own */
 	bool on;			/* the runtime is started */
 	bool gated;			/* libc's system calls are patched: pthreads are greenlets */

@@ -68,6 +68,7 @@ static long new_process(uint64_t flags, bool own_stack, long nr, long a, long b,
 	gr_fd_forked();
 	if ((flags & CLONE_VM) || own_stack) {
 		c->clone_flags = (long)flags;
+		c->vm_child |= (flags & VFORK_FLAGS) == CLONE_VM;
 		c->inside = GR_INSIDE_CLONE;
 		return GR_CALL_RAW;
 	}

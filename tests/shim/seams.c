@@ -1,6 +1,7 @@
 /* seams.c - where two things meet: a signal and a temporary mask, vfork and a parked reader, errno and a thread that waits */
 #include "t.h"
 #include <mqueue.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <sys/time.h>
 
@@ -198,6 +199,48 @@ static void queue(void)
 	mq_close(mq);
 }
 
+/* A process that shares our memory and does not hold us up: its calls are its own, whatever our threads do meanwhile. */
+static int in_our_memory(void *arg)
+{
+	for (int i = 0; i < 20; i++) {
+		syscall(SYS_write, *(int *)arg, "c", 1);
+		t_set(&got, t_get(&got) + 1);
+		syscall(SYS_sched_yield);
+	}
+	return 7;
+}
+
+static void *counts(void *arg)
+{
+	char byte;
+	long n = 0;
+
+	while (n < 20 && read(*(int *)arg, &byte, 1) == 1) {
+		n++;
+		usleep(100);
+	}
+	return (void *)n;
+}
+
+static void shares_memory(void)
+{
+	char *stack = malloc(65536);
+	void *n;
+	int status;
+
+	say("-- a process in our memory");
+	t_set(&got, 0);
+	OK("pipe", pipe(p));
+	pthread_t t = start(counts, &p[0]);
+	pid_t pid = clone(in_our_memory, stack + 65536, CLONE_VM | SIGCHLD, &p[1]);
+	pthread_join(t, &n);
+	YES("waitpid", waitpid(pid, &status, 0) == pid);
+	say("status %d, wrote %d, read %ld", WEXITSTATUS(status), t_get(&got), (long)n);
+	free(stack);
+	close(p[0]);
+	close(p[1]);
+}
+
 int main(void)
 {
 	masks();
@@ -205,5 +248,6 @@ int main(void)
 	waits();
 	t_begin();
 	queue();
+	shares_memory();
 	return 0;
 }
