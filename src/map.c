@@ -112,3 +112,12 @@ size_t gr_map_size_at(uintptr_t addr)
 
 	return at < t->used && t->ranges[at].lo <= addr ? t->ranges[at].hi - addr : 0;
 }
+
+void gr_map_reset(void)
+{
+	struct gr_map_table *t = &gr_map_table;
+
+	if (t->room)
+		raw(SYS_munmap, t->ranges, t->room * sizeof(*t->ranges));
+	*t = (struct gr_map_table){ 0 };
+}

@@ -37,4 +37,7 @@ static inline bool gr_map_is_shared(uintptr_t addr)
 /* The size of the noted range that holds @addr, from @addr to its end; 0 when there is none. */
 size_t gr_map_size_at(uintptr_t addr);
 
+/* Forget all, give the memory back (tests). */
+void gr_map_reset(void);
+
 #endif
