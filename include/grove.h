@@ -4,6 +4,11 @@
 #ifndef GROVE_H
 #define GROVE_H
 
+#include <grove/base.h>
+#include <grove/greenlet.h>
+#include <grove/hub.h>
+#include <grove/timeout.h>
 #include <grove/version.h>
+#include <grove/wait.h>
 
 #endif

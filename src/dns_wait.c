@@ -61,7 +61,7 @@ static int wait_inside(struct gr_carrier *c, struct gr_dns_query *q)
 
 	c->inside = GR_INSIDE;
 	gr_hub_call(&q->job);
-	while (q->pending && r != -ECANCELED) {
+	while (q->pending && r != -GR_EBROKEN) {
 		q->waiter = c->current;
 		r = gr_park("dns", GR_NEVER, GR_PARK_INTR);
 		if (r == -EINTR)
@@ -74,7 +74,7 @@ static int wait_inside(struct gr_carrier *c, struct gr_dns_query *q)
 		run_handlers(c, q);
 		c->inside = GR_OUTSIDE;
 	}
-	return r == -ECANCELED ? r : 0;
+	return r == -GR_EBROKEN ? gr_break_error() : 0;
 }
 
 /* As in libc's own cancellation points: pthread_cancel() sends its signal only to threads of the asynchronous type, and the handler

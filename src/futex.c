@@ -171,8 +171,12 @@ long gr_futex_not_woken(int parked, long interrupted)
 {
 	if (parked == -ETIMEDOUT)
 		return -ETIMEDOUT;
-	if (parked == -EINTR || parked == -ECANCELED)
+	if (parked == -EINTR)
 		return interrupted;
+	if (parked == -GR_EBROKEN) {
+		gr_carrier()->current->futex_told = 1;
+		return -ETIMEDOUT;
+	}
 	if (parked < 0)
 		gr_yield();
 	return 0;
@@ -183,8 +187,8 @@ static long wait_in_kernel(uint32_t *uaddr, int op, uint32_t val, const void *ti
 {
 	long r = gr_offload(SYS_futex, (long)uaddr, op, val, (long)timeout, 0, bitset);
 
-	if (r == -ECANCELED)
-		r = -GR_ERESTART;
+	if (r == -GR_EBROKEN)
+		r = gr_futex_not_woken(-GR_EBROKEN, 0);
 	return r == -GR_ERESTART && timeout ? -EINTR : r;
 }
 
@@ -206,8 +210,20 @@ static long wait_here(uint32_t *uaddr, uint32_t val, gr_time deadline, bool time
 	return gr_futex_not_woken(r, timed ? -EINTR : -GR_ERESTART);
 }
 
+static long wait_either(uint32_t *uaddr, int op, uint32_t val, const void *timeout, gr_time deadline, uint32_t bitset)
+{
+	return gr_futex_in_kernel(uaddr, op) ? wait_in_kernel(uaddr, op, val, timeout, bitset) :
+					       wait_here(uaddr, val, deadline, timeout != NULL, bitset);
+}
+
+/*
+ * Of libc's own waits, those that can report a timeout use FUTEX_WAIT_BITSET, with or without one (condition variables, semaphores, join);
+ * the others take no notice of an error and wait again (mutexes, barriers).  So what limits the greenlet (scope.h) ends the former,
+ * once, as a timeout, and not the latter.
+ */
 static long wait(uint32_t *uaddr, int op, uint32_t val, const void *timeout, gr_time deadline, uint32_t bitset)
 {
+	struct gr_greenlet *g = gr_carrier()->current;
 	long r;
 
 	if (!bitset)
@@ -215,9 +231,10 @@ static long wait(uint32_t *uaddr, int op, uint32_t val, const void *timeout, gr_
 	r = gr_futex_check_word(uaddr, op);
 	if (r < 0)
 		return r;
-	if (gr_futex_in_kernel(uaddr, op))
-		return wait_in_kernel(uaddr, op, val, timeout, bitset);
-	return wait_here(uaddr, val, deadline, timeout != NULL, bitset);
+	g->hold = g->futex_told || ((op & FUTEX_CMD_MASK) == FUTEX_WAIT && !timeout) ? GR_PARK_HOLD : 0;
+	r = wait_either(uaddr, op, val, timeout, deadline, bitset);
+	g->hold = 0;
+	return r;
 }
 
 /* --- wake --------------------------------------------------------------------------------------------------------------------- */
@@ -396,6 +413,20 @@ long green_futex(uint32_t *uaddr, int op, uint32_t val, uintptr_t timeout_or_val
 		return gr_futex_unlock_pi(uaddr, op);
 	}
 	return -ENOSYS;
+}
+
+void gr_futex_wake_all(void)
+{
+	for (size_t i = 0; i < GR_LENGTH(buckets); i++) {
+		if (bucket_empty(&buckets[i]))
+			continue;
+		gr_list_each_safe(it, &buckets[i]) {
+			struct gr_futex_waiter *w = gr_container(it, struct gr_futex_waiter, link);
+
+			if (w->kind != GR_FUTEX_PI)
+				gr_futex_wake_waiter(w);
+		}
+	}
 }
 
 /* Whole pages of zeros again, without touching those that were never used. */

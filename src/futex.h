@@ -40,6 +40,9 @@ int gr_futex_wake(uint32_t *uaddr, int n);
  */
 void gr_futex_exit_robust(void *robust_list_head, int tid);
 
+/* Wake everybody who waits here without priority inheritance, as a spurious wake-up: a change of where to wait. */
+void gr_futex_wake_all(void);
+
 /* fork child: the waiters belonged to greenlets that are not here */
 void gr_futex_reset(void);
 

@@ -48,7 +48,7 @@ static long wait_for_owner(uint32_t *word, gr_time deadline)
 
 	gr_futex_enqueue(&w);
 	gr_list_push(&gr_futex_pi_waiters, &w.pi);
-	r = gr_park("futex", deadline, GR_PARK_INTR);
+	r = gr_park("futex", deadline, GR_PARK_INTR | GR_PARK_HOLD);
 	gr_list_del(&w.pi);
 	if (gr_futex_was_woken(&w))
 		return 0;		/* and the word names us: hand_over() */

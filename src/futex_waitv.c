@@ -102,14 +102,14 @@ static long wait_words(struct word *v, unsigned nr, gr_time deadline, const stru
 		kernel |= v[i].kernel;
 	enter(v, nr, kernel ? -EINTR : 0);
 	if (kernel)
-		r = gr_offload_until(deadline, SYS_futex_waitv, (long)waiters, nr, 0, 0, 0, 0);
+		r = gr_offload_until(deadline, SYS_futex_waitv, (long)waiters, nr, 0, 0, 0, 0);		/* may be limited: scope.h */
 	else
 		r = gr_park("futex", deadline, GR_PARK_INTR);
 	woken = leave(v, nr);
 	if (woken >= 0)
 		return woken;
 	if (kernel)
-		return r == -ECANCELED ? -GR_ERESTART : r;
+		return r == -GR_EBROKEN ? gr_futex_not_woken((int)r, 0) : r;
 	r = gr_futex_not_woken((int)r, -GR_ERESTART);
 	return r ? r : -GR_ERESTART;		/* no word to name: have the call made again */
 }

@@ -23,6 +23,27 @@ static green_fn *const table[GR_NR_CALLS] = {
 #undef CALL
 };
 
+/* Rows for calls that wait, or may: theirs is the kernel's way until grove_patch(), but for grove's own greenlets. */
+static const uint8_t waits[GR_NR_CALLS] = {
+	[SYS_read] = 1, [SYS_write] = 1, [SYS_readv] = 1, [SYS_writev] = 1, [SYS_pread64] = 1, [SYS_preadv] = 1, [SYS_preadv2] = 1,
+	[SYS_pwritev2] = 1, [SYS_recvfrom] = 1, [SYS_recvmsg] = 1, [SYS_recvmmsg] = 1, [SYS_sendto] = 1, [SYS_sendmsg] = 1,
+	[SYS_sendmmsg] = 1, [SYS_accept] = 1, [SYS_accept4] = 1, [SYS_connect] = 1, [SYS_poll] = 1, [SYS_ppoll] = 1, [SYS_select] = 1,
+	[SYS_pselect6] = 1, [SYS_epoll_wait] = 1, [SYS_epoll_pwait] = 1, [SYS_epoll_pwait2] = 1, [SYS_nanosleep] = 1,
+	[SYS_clock_nanosleep] = 1, [SYS_wait4] = 1, [SYS_waitid] = 1, [SYS_pause] = 1, [SYS_rt_sigsuspend] = 1,
+	[SYS_rt_sigtimedwait] = 1, [SYS_open] = 1, [SYS_openat] = 1, [SYS_openat2] = 1, [SYS_creat] = 1, [SYS_flock] = 1,
+	[SYS_fsync] = 1, [SYS_fdatasync] = 1, [SYS_sync] = 1, [SYS_syncfs] = 1, [SYS_sync_file_range] = 1, [SYS_msync] = 1,
+	[SYS_fallocate] = 1, [SYS_copy_file_range] = 1, [SYS_mount] = 1, [SYS_umount2] = 1, [SYS_swapon] = 1, [SYS_swapoff] = 1,
+	[SYS_quotactl] = 1, [SYS_io_getevents] = 1, [SYS_sendfile] = 1, [SYS_splice] = 1, [SYS_tee] = 1, [SYS_vmsplice] = 1,
+	[SYS_semop] = 1, [SYS_semtimedop] = 1, [SYS_msgsnd] = 1, [SYS_msgrcv] = 1, [SYS_mq_timedsend] = 1, [SYS_mq_timedreceive] = 1,
+	[SYS_sched_yield] = 1,
+};
+
+/* Is there a green call for @nr, here and now? */
+static bool is_green(const struct gr_carrier *c, long nr)
+{
+	return (unsigned long)nr < GR_NR_CALLS && table[nr] && (GR_LIKELY(c->patched) || !waits[nr] || c->current->patched);
+}
+
 static bool makes_fd(long nr)
 {
 	return nr == SYS_epoll_create1 || nr == SYS_epoll_create || nr == SYS_timerfd_create || nr == SYS_eventfd2;
@@ -92,6 +113,8 @@ static long green_call(struct gr_carrier *c, long nr, long a, long b, long d, lo
 		if (GR_UNLIKELY(r == GR_CALL_RAW))
 			return r;		/* carrier->inside is as the call wants it: nobody else may run now */
 	} while (GR_UNLIKELY(--c->budget <= 0 || c->todo || me->restore_mask || r == -GR_ERESTART) && finish(c, &r));
+	if (GR_UNLIKELY(r == -GR_EBROKEN))
+		r = gr_break_error();
 	c->stats.parked[nr] += me->parks != parks;
 	c->inside = GR_OUTSIDE;
 	while (GR_UNLIKELY(c->todo & GR_TODO_SIGNAL)) {		/* came between the look at it and now */
@@ -109,7 +132,7 @@ long gr_call(long nr, long a, long b, long d, long e, long f, long g)
 	struct gr_carrier *c = gr_carrier();
 	long r;
 
-	if (GR_LIKELY((unsigned long)nr < GR_NR_CALLS && table[nr] && on_greenlet(c))) {
+	if (GR_LIKELY(is_green(c, nr) && on_greenlet(c))) {
 		r = green_call(c, nr, a, b, d, e, f, g);
 		if (GR_LIKELY(r != GR_CALL_RAW))
 			return r;
@@ -127,7 +150,7 @@ struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs)
 	struct gr_regs *outer;
 	long nr = (long)regs->rax, r;
 
-	if (GR_UNLIKELY((unsigned long)nr >= GR_NR_CALLS || !table[nr] || !on_greenlet(c))) {
+	if (GR_UNLIKELY(!is_green(c, nr) || !on_greenlet(c))) {
 		if (!c->hide_new)
 			return (struct gr_gate_result){ .raw = 1 };
 		return (struct gr_gate_result){ .ret = gr_call(nr, (long)regs->rdi, (long)regs->rsi, (long)regs->rdx,

@@ -34,7 +34,10 @@ struct gr_gate_stats {
 void gr_gate_get_stats(struct gr_gate_stats *ret_stats);
 
 /* Switch everything on: carrier, signals, hub, gate.  Called by the shim at load.  @env: the environment, for GROVE_STATS.
- * 0 or -errno. */
+ * 0 or -errno; where text cannot be rewritten a line says so, 0 is returned, and carrier->on stays false. */
 GR_EXPORT int gr_init(char **env);
+
+/* The same, but the program's calls that wait and its threads stay the kernel's (carrier->patched): for the API. */
+int gr_init_unpatched(char **env);
 
 #endif

@@ -4,6 +4,7 @@
  * libev itself is in loop.c; what is here may be called from within green calls.
  */
 #include "hub.h"
+#include "api/api.h"
 #include "arch/x86_64/arch.h"
 #include "clock.h"
 #include "fd.h"
@@ -28,6 +29,7 @@ static struct hub {
 	struct gr_list jobs;
 	gr_time armed;			/* what the timerfd is set to, or GR_NEVER */
 	int kick_fd, timer_fd, epoll_fd;
+	struct gr_note *notes;		/* pushed by any thread, taken as a whole by the hub; the latest first */
 	void *stack;
 } hub = { .looks = { &hub.looks, &hub.looks }, .jobs = { &hub.jobs, &hub.jobs }, .kick_fd = -1, .timer_fd = -1, .epoll_fd = -1 };
 
@@ -159,6 +161,36 @@ void gr_hub_kick(void)
 		raw(SYS_write, hub.kick_fd, &one, sizeof(one));
 }
 
+void gr_post(struct gr_note *note)
+{
+	struct gr_note *first = __atomic_load_n(&hub.notes, __ATOMIC_RELAXED);
+
+	do
+		note->next = first;
+	while (!__atomic_compare_exchange_n(&hub.notes, &first, note, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	if (!first)			/* the others' go with the first one's */
+		gr_hub_kick();
+}
+
+void gr_hub_notes(void)
+{
+	struct gr_note *latest = __atomic_exchange_n(&hub.notes, NULL, __ATOMIC_ACQ_REL), *in_order = NULL;
+
+	while (latest) {
+		struct gr_note *n = latest;
+
+		latest = n->next;
+		n->next = in_order;
+		in_order = n;
+	}
+	while (in_order) {
+		struct gr_note *n = in_order;
+
+		in_order = n->next;
+		n->fn(n);
+	}
+}
+
 int gr_hub_kick_fd(void)
 {
 	return hub.kick_fd;
@@ -214,6 +246,8 @@ static void turn(struct gr_carrier *c)
 	gr_signal_collect();
 	run_timers(c);
 	wait = gr_list_empty(&c->ready) && gr_list_empty(&hub.jobs) && gr_list_empty(&hub.looks);
+	if (wait && GR_UNLIKELY(c->api_on))
+		wait = gr_api_before_wait(gr_timers_next(&c->timers) == GR_NEVER);
 	if (wait)
 		arm(gr_timers_next(&c->timers));
 	c->stats.hub_turns++;
@@ -221,6 +255,8 @@ static void turn(struct gr_carrier *c)
 	c->stats.wakeups += wait;
 	run_timers(c);
 	gr_signal_collect();
+	if (GR_UNLIKELY(!gr_list_empty(&c->idlers)) && gr_list_empty(&c->ready))
+		gr_give_turn(gr_first_turn(&c->idlers), 0);
 }
 
 static void hub_main(void *arg)
@@ -280,6 +316,7 @@ void gr_hub_fork_child(void)
 {
 	gr_list_init(&hub.looks);
 	gr_list_init(&hub.jobs);
+	hub.notes = NULL;
 	hub.kick_fd = hub.timer_fd = hub.epoll_fd = -1;
 	gr_loop_fork_child();
 }

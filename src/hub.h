@@ -34,6 +34,19 @@ struct gr_hub_job {
 };
 void gr_hub_call(struct gr_hub_job *job);
 
+/*
+ * A note from any kernel thread to the carrier: @fn runs in the hub, inside, and may wake greenlets.  gr_post() is lock-free, and
+ * async-signal-safe.  The note is its sender's, and must live until it has run.
+ */
+struct gr_note {
+	struct gr_note *next;
+	void (*fn)(struct gr_note *);
+};
+void gr_post(struct gr_note *note);
+
+/* In the hub: run the notes that have come. */
+void gr_hub_notes(void);
+
 /* Make a waiting hub come back; async-signal-safe, and callable from any kernel thread. */
 void gr_hub_kick(void);
 

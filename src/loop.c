@@ -140,6 +140,7 @@ static void on_kick(struct ev_loop *l, struct ev_io *io, int events)
 	(void)l, (void)events;
 	raw(SYS_read, io->fd, &n, sizeof(n));
 	gr_offload_done();
+	gr_hub_notes();
 }
 
 static void on_far(struct ev_loop *l, struct ev_periodic *p, int events)

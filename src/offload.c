@@ -291,7 +291,7 @@ static void cancel(struct job *job)
 	raw(SYS_tgkill, c->pid, job->w->tid, GR_SIG_INTERRUPT);
 }
 
-/* What broke it off (-EINTR, -ETIMEDOUT, -ECANCELED), or 0. */
+/* What broke it off (-EINTR, -ETIMEDOUT, -GR_EBROKEN), or 0. */
 static int wait_for(struct job *job, gr_time deadline)
 {
 	int broken = 0;
@@ -350,7 +350,7 @@ static long offload(gr_time deadline, struct job *job)
 		raise_for(job->g, job->raised);
 	if (job->ret != -EINTR || job->kind == DISK)
 		return job->ret;
-	return broken == -ETIMEDOUT || broken == -ECANCELED ? broken : -GR_ERESTART;
+	return broken == -ETIMEDOUT || broken == -GR_EBROKEN ? broken : -GR_ERESTART;
 }
 
 long gr_offload_until(gr_time deadline, long nr, long a, long b, long c, long d, long e, long f)

@@ -27,8 +27,7 @@
 /*
  * gr_offload - make system call @nr on another kernel thread, park until it is done
  * Parks: yes.  Returns what the call returned; -GR_ERESTART when a signal for the calling greenlet interrupted it (the kernel
- * thread's call has then ended with EINTR; if it was just done, its result is returned instead); -ECANCELED likewise when the
- * greenlet is killed; -EAGAIN if no thread can be made.
+ * thread's call has then ended with EINTR; if it was just done, its result is returned instead); -GR_EBROKEN likewise (scope.h); -EAGAIN if no thread can be made.
  */
 long gr_offload(long nr, long a, long b, long c, long d, long e, long f);
 

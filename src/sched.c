@@ -106,7 +106,8 @@ static void expire(struct gr_timer *t)
 
 void gr_greenlet_init(struct gr_greenlet *g, uintptr_t fs, int tid)
 {
-	*g = (struct gr_greenlet){ .fs = fs, .tid = tid, .state = GR_READY, .timer.fire = expire, .altstack.ss_flags = SS_DISABLE };
+	*g = (struct gr_greenlet){ .fs = fs, .tid = tid, .state = GR_READY, .timer.fire = expire, .altstack.ss_flags = SS_DISABLE,
+				   .limit = GR_NEVER };
 	gr_list_init(&g->run);
 	gr_list_init(&g->all);
 	gr_list_init(&g->signals);
@@ -236,9 +237,19 @@ int gr_park(const char *waits, gr_time deadline, unsigned flags)
 {
 	struct gr_carrier *c = gr_carrier();
 	struct gr_greenlet *g = c->current;
+	bool limited = false;
 
+	flags |= g->hold;
 	if ((flags & GR_PARK_INTR) && gr_signal_pending())
 		return -EINTR;
+	if (GR_UNLIKELY(g->limit < deadline) && (flags & (GR_PARK_INTR | GR_PARK_HOLD)) == GR_PARK_INTR) {
+		if (g->limit == GR_BROKEN) {		/* who goes on calling must not keep others from their turn */
+			gr_yield();
+			return -GR_EBROKEN;
+		}
+		limited = true;
+		deadline = g->limit;
+	}
 	g->waits = waits;
 	g->park_flags = flags;
 	g->parks++;
@@ -253,6 +264,8 @@ int gr_park(const char *waits, gr_time deadline, unsigned flags)
 	}
 	switch_to_next(c);
 	g->waits = NULL;
+	if (GR_UNLIKELY(limited) && g->result == -ETIMEDOUT)
+		return gr_break_expired();
 	return g->result;
 }
 
@@ -323,6 +336,7 @@ int gr_start(void)
 	c->tid = (int)raw(SYS_gettid);
 	gr_list_init(&c->ready);
 	gr_list_init(&c->all);
+	gr_list_init(&c->idlers);
 	gr_greenlet_init(&main_greenlet, gr_arch_fs(), c->tid);
 	main_greenlet.state = GR_RUNNING;
 	c->base_fs = main_greenlet.fs;
@@ -353,6 +367,8 @@ void gr_sched_fork_child(void)
 		g->state = GR_DEAD;
 		gr_list_del(&g->all);
 		gr_list_del(&g->run);
+		if (g->in_line)
+			gr_list_del(g->in_line);
 		gr_signal_dead(g);
 		gr_thread_gone(g);
 		if (g != c->main)
@@ -365,5 +381,9 @@ void gr_sched_fork_child(void)
 	c->main = self;
 	c->hub = NULL;
 	c->corpse = NULL;
+	gr_list_init(&c->idlers);
+	c->loop_greenlet = NULL;
+	c->natives = c->native_threads = false;
+	c->background = c->outside = 0;
 	c->stats = (struct gr_stats){ .alive = 1, .at_most = 1 };
 }

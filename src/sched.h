@@ -10,6 +10,7 @@
 
 #include "base.h"
 #include "list.h"
+#include "scope.h"
 #include "stack.h"
 #include "timer.h"
 #include <signal.h>
@@ -41,6 +42,7 @@ struct gr_greenlet {
 	struct gr_timer timer;		/* in carrier->timers while parked with a deadline */
 	const char *waits;		/* what it is parked in, for people: "futex", "fd", "sleep", ... */
 	int tid;			/* as the program sees it; main: the process id, others: from GR_FIRST_TID up */
+	gr_time limit;			/* scope.h: what ends a park before its own deadline, or GR_NEVER */
 
 	struct gr_list all;		/* in carrier->all, from birth to death */
 	int *clear_tid;			/* set_tid_address, CLONE_CHILD_CLEARTID: cleared and woken when it ends */
@@ -50,9 +52,23 @@ struct gr_greenlet {
 	stack_t altstack;		/* sigaltstack() */
 	struct gr_stack stack;		/* only of greenlets whose stack we own (the hub) */
 	char name[16];			/* as by prctl(PR_SET_NAME) */
+	struct gr_scope *scopes;	/* the innermost; they lie in the program's memory */
+	int thrown;			/* an errno value for its next wait, or 0 */
+	uint8_t killed;			/* its waits fail with ECANCELED */
+	uint8_t futex_told;		/* a futex wait has ended for what limits it: the next one waits */
+	uint8_t hold;			/* GR_PARK_HOLD: for all its parks, whatever their flags */
+	uint8_t next_clone;		/* GR_CLONE_*: what the next thread it makes by pthread_create() is to be */
+	bool patched;			/* its blocking calls are green even where the program's are not */
+	struct grove_greenlet *api;	/* its other half, if it was made by the API (api/greenlet.c) */
+	struct gr_list *in_line;	/* its place in a line of the API's, which must not outlive it */
+	struct grove_generator *generator;	/* whose body it is in, the innermost (api/generator.c) */
+	const void *waits_on;		/* the object of the API that it is parked at */
+	gr_time parked_at;		/* when its last park began */
 } __attribute__((aligned(64)));
 
-#define GR_PARK_INTR	GR_BIT(0)	/* a signal for this greenlet may end it: -EINTR */
+#define GR_PARK_INTR	GR_BIT(0)	/* a signal for this greenlet may end it: -EINTR; so may its limit (scope.h): -GR_EBROKEN */
+#define GR_PARK_HOLD	GR_BIT(1)	/* the limit may not: the caller has no way to tell anyone */
+#define GR_PARK_API	GR_BIT(2)	/* in a function of the API, which can be told that nobody is left to end its wait */
 
 #define GR_FIRST_TID	0x20000000	/* beyond the kernel's range (2^22), and within the 30 bits of a futex owner word */
 
@@ -73,6 +89,7 @@ struct gr_carrier {
 	struct gr_greenlet *hub, *main;
 	uintptr_t base_fs;		/* the first thread's TLS block, which is never freed: the hub runs on it */
 	struct gr_list ready, all;
+	struct gr_list idlers;		/* gr_turn (api/api.h): who runs when nobody else can */
 	struct gr_timers timers;
 	unsigned since_hub;		/* switches since the hub had its turn */
 	int budget;			/* green calls left before the current greenlet must yield */
@@ -83,11 +100,18 @@ struct gr_carrier {
 	ptrdiff_t tid_at;		/* where in a thread's TLS block glibc keeps its tid, learnt from the first clone; or 0 */
 	uint32_t forks;			/* how often this process has forked */
 	long clone_flags;		/* of the raw clone whose outcome GR_INSIDE_CLONE waits for */
+	unsigned loads;			/* how often a file was mapped executable */
 	struct gr_greenlet *loads_code;	/* has mapped a file executable and not yet protected its RELRO part: dlopen() */
 	bool vm_child;			/* a process made with CLONE_VM without CLONE_VFORK may be running in our memory */
 	bool hide_new;			/* descriptors made now by libraries in the hub are grove's own */
 	bool on;			/* the runtime is started */
-	bool gated;			/* libc's system calls are patched: pthreads are greenlets */
+	bool gated;			/* libc's system calls come to us: threads can be greenlets */
+	bool patched;			/* the program's blocking calls and threads are green: under the shim, or by grove_patch() */
+	bool api_on;			/* the API has been used, and is ready */
+	unsigned outside;		/* things in progress on native threads that will post a note */
+	bool native_threads;		/* the program has made native threads, which may call the API at any time */
+	struct gr_greenlet *loop_greenlet;	/* runs the program's own libev loop */
+	unsigned background;		/* of stats.alive: workers without a greenlet, and grove's own greenlets */
 	bool natives;			/* there are kernel threads of the program that are not ours */
 	struct gr_stats stats;
 };
@@ -96,6 +120,11 @@ struct gr_carrier {
 #define GR_OUTSIDE	0
 #define GR_INSIDE	1
 #define GR_INSIDE_CLONE	2	/* a clone went the raw way: the next call finds out whether it is made by parent or child */
+
+/* gr_greenlet.next_clone; USUAL: a greenlet if the carrier is patched, else native */
+#define GR_CLONE_USUAL	0
+#define GR_CLONE_GREEN	1
+#define GR_CLONE_NATIVE	2
 
 #define GR_TODO_SIGNAL	GR_BIT(0)	/* the current greenlet has a deliverable signal */
 #define GR_TODO_YIELD	GR_BIT(1)	/* let others run at the next chance */
@@ -128,7 +157,7 @@ static inline bool gr_on_greenlet(const struct gr_carrier *c)
 /*
  * gr_park - leave the CPU until woken, or until @deadline
  * @waits: a word for people
- * Returns what gr_wake() gave (0 for a plain wake, -EINTR, -ECANCELED, ...) or -ETIMEDOUT.  A deadline that has passed still
+ * Returns what gr_wake() gave (0 for a plain wake, -EINTR, ...), -ETIMEDOUT, or -GR_EBROKEN (scope.h).  A deadline that has passed still
  * lets everyone ready run once.  With GR_PARK_INTR and a deliverable signal already pending: -EINTR at once.
  * The caller unlinks itself from whatever it waited in.
  */

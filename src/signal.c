@@ -515,6 +515,22 @@ void gr_signal_dead(struct gr_greenlet *g)
 	gr_list_splice(&s.free, &g->signals);
 }
 
+void gr_signal_renew(struct gr_greenlet *g, uint64_t mask)
+{
+	gr_list_splice(&s.free, &g->signals);
+	own_mask(g, mask & ~UNBLOCKABLE);
+}
+
+/* Not those of faults, and not libc's own two. */
+bool gr_signal_any_handler(void)
+{
+	for (int sig = 1; sig < GR_NSIG; sig++)
+		if (has_handler(sig) && sig != SIGSEGV && sig != SIGBUS && sig != SIGILL && sig != SIGFPE && sig != SIGABRT &&
+		    sig != 32 && sig != 33)
+			return true;
+	return false;
+}
+
 int gr_signal_start(void)
 {
 	struct gr_carrier *c = gr_carrier();

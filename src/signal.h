@@ -65,6 +65,12 @@ void gr_signal_altstack(struct gr_greenlet *g);
 void gr_signal_born(struct gr_greenlet *g);
 void gr_signal_dead(struct gr_greenlet *g);
 
+/* @g is used anew, with @mask; what is pending for it is forgotten.  Not for the current greenlet unless it goes on to park. */
+void gr_signal_renew(struct gr_greenlet *g, uint64_t mask);
+
+/* Has the program a handler for a signal that may come from outside? */
+bool gr_signal_any_handler(void);
+
 /* Queue @sig for @g as tgkill(2) would; wakes it when it lets the signal in. 0 or -EAGAIN */
 int gr_signal_send(struct gr_greenlet *g, int sig, const siginfo_t *info);
 

@@ -2,6 +2,7 @@
  * start.c - start-up as an ordered list, and the same for a forked child
  */
 #include "start.h"
+#include "api/start.h"
 #include "dns.h"
 #include "fd.h"
 #include "futex.h"
@@ -34,7 +35,7 @@ static bool other_threads(void)
 	return threads > 1;
 }
 
-int gr_init(char **env)
+int gr_init_unpatched(char **env)
 {
 	struct gr_carrier *c = gr_carrier();
 	int r;
@@ -60,6 +61,14 @@ int gr_init(char **env)
 	return 0;
 }
 
+int gr_init(char **env)
+{
+	int r = gr_init_unpatched(env);
+
+	gr_carrier()->patched = gr_carrier()->gated;
+	return r;
+}
+
 void gr_forked_child(void)
 {
 	gr_sched_fork_child();
@@ -70,4 +79,5 @@ void gr_forked_child(void)
 	gr_futex_reset();
 	gr_offload_reset();
 	gr_dns_fork_child();
+	gr_api_fork_child();
 }

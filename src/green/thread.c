@@ -2,6 +2,8 @@
  * thread.c - threads made and ended: clone and exit without the kernel, and what the kernel would know about each thread
  */
 #include "green.h"
+#include "../api/greenlet.h"
+#include "../api/start.h"
 #include "../arch/x86_64/arch.h"
 #include "../fd.h"
 #include "../futex.h"
@@ -22,12 +24,39 @@
 #define THREAD_FLAGS	(CLONE_VM | CLONE_THREAD)
 #define VFORK_FLAGS	(CLONE_VM | CLONE_VFORK)
 
+/* What libc's next thread is to be: told by who calls pthread_create() for the API, else by the program's choice. */
+static uint8_t next_clone(struct gr_carrier *c)
+{
+	uint8_t next = c->current->next_clone;
+
+	c->current->next_clone = GR_CLONE_USUAL;
+	if (next == GR_CLONE_USUAL && !c->patched) {
+		c->native_threads = true;
+		return GR_CLONE_NATIVE;
+	}
+	return next;
+}
+
+/* A kernel thread, made the raw way.  A wake may come from it from now on, so who waits here must look again, and wait in the kernel. */
+static long native(struct gr_carrier *c, uint64_t flags)
+{
+	if (!c->natives) {
+		c->natives = true;
+		gr_futex_wake_all();
+	}
+	c->clone_flags = (long)flags;
+	c->inside = GR_INSIDE_CLONE;
+	return GR_CALL_RAW;
+}
+
 /* Adopt a new thread: a greenlet that leaves the gate as its creator did, on the stack and TLS block given, with 0 for an answer. */
 static long adopt(uint64_t flags, void *stack, int *parent_tid, int *child_tid, uintptr_t tls)
 {
 	struct gr_carrier *c = gr_carrier();
 	struct gr_greenlet *me = c->current, *g;
 
+	if (next_clone(c) == GR_CLONE_NATIVE)
+		return native(c, flags);
 	if (!me->regs || !(flags & CLONE_SETTLS) || !stack)
 		return -EINVAL;
 	g = gr_greenlet_new(tls);
@@ -115,9 +144,13 @@ long green_exit(int status)
 	struct gr_greenlet *g = c->current;
 	int zero = 0;
 
-	if (c->stats.alive == 1)
+	if (c->stats.alive - c->background == 1 && c->api_on && !c->native_threads)
+		gr_api_last_one_ends();		/* to libc there are others: they see to what it does at the end of a process */
+	else if (c->stats.alive == 1)
 		return green_exit_group(status);
 	gr_futex_exit_robust(g->robust, g->tid);
+	if (g->api)
+		gr_greenlet_gone(g);
 	if (!g->clear_tid && c->tid_at)		/* the main thread told the kernel before we were there */
 		g->clear_tid = (int *)(g->fs + c->tid_at);
 	if (g->clear_tid && gr_user_write(g->clear_tid, &zero, sizeof(zero)) == 0)

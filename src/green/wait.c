@@ -23,7 +23,7 @@
 #endif
 #define ODD		(WUNTRACED | WSTOPPED | WCONTINUED | __WALL | __WCLONE)		/* more than the end of a plain child */
 
-/* Parks until the process behind @pidfd has ended.  0, -GR_ERESTART, -ECANCELED. */
+/* Parks until the process behind @pidfd has ended.  0, -GR_ERESTART, -GR_EBROKEN. */
 static long park_on_pidfd(int pidfd)
 {
 	struct gr_fd_wait w = { .fd = pidfd };

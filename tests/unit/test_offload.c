@@ -210,7 +210,7 @@ static void signal_first(void *unused)
 static void kill_first(void *unused)
 {
 	(void)unused;
-	gr_wake(&fakes[0].g, -ECANCELED);
+	gr_wake(&fakes[0].g, -GR_EBROKEN);
 }
 
 static void write_late(void *unused)
@@ -232,7 +232,7 @@ static const struct row {
 } rows[] = {
 	{ "time passes",                  read_until, NULL, 20, -ETIMEDOUT },
 	{ "a signal",                     read_until, signal_first, 5000, -GR_ERESTART },
-	{ "killed",                       read_until, kill_first, 5000, -ECANCELED },
+	{ "killed",                       read_until, kill_first, 5000, -GR_EBROKEN },
 	{ "signals do not end this one",  read_stubborn, write_late, 5000, 1 },
 };
 

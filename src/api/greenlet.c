@@ -1,0 +1,803 @@
+/*
+ * greenlet.c - records of greenlets: spawning, ending, and everything that is asked about them
+ */
+#include "greenlet.h"
+#include "worker.h"
+#include "../clock.h"
+#include "../raw.h"
+#include "../stack.h"
+#include <execinfo.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define CHUNK		(64u * 1024)	/* records are carved from; never given back */
+#define STACK_MAX	((size_t)1 << 40)
+#define ERRNO_MAX	4095
+#define TRACK_DEPTH	32
+
+struct gr_list gr_greenlets = { &gr_greenlets, &gr_greenlets };
+static struct gr_list free_records = { &free_records, &free_records };
+static uint64_t last_id;
+static bool tracks_spawning;
+
+/* grove_defer() */
+struct deferred {
+	struct deferred *outer;
+	void (*fn)(void *);
+	void *arg;
+};
+
+/* grove_link() */
+struct callback {
+	struct gr_list link;
+	struct gr_soon soon;
+	grove_link_fn *fn;
+	void *arg;
+	struct grove_greenlet *g;
+	enum { ALWAYS, IF_VALUE, IF_ERROR } when;
+};
+
+/* grove_add_spawn_callback() and the like */
+struct hook {
+	struct hook *next;
+	grove_hook_fn *fn;
+	void *arg;
+};
+static struct hook *spawn_hooks, *end_hooks;
+
+/* --- records ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Inside; NULL: no memory. */
+static struct grove_greenlet *record_new(void)
+{
+	struct grove_greenlet *rec;
+	long p;
+
+	if (gr_list_empty(&free_records)) {
+		p = raw(SYS_mmap, 0, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (raw_failed(p))
+			return NULL;
+		rec = (struct grove_greenlet *)p;
+		for (size_t i = 0; i < CHUNK / sizeof(*rec); i++)
+			gr_list_push(&free_records, &rec[i].all);
+	}
+	rec = gr_list_first(&free_records, struct grove_greenlet, all);
+	gr_list_del(&rec->all);
+	*rec = (struct grove_greenlet){ .refs = 1, .stack_size = GROVE_STACK_SIZE, .id = ++last_id };
+	gr_object_init(&rec->object, GR_GREENLET, false);
+	gr_list_init(&rec->joiners);
+	gr_list_init(&rec->callbacks);
+	gr_list_push(&gr_greenlets, &rec->all);
+	return rec;
+}
+
+/* Inside.  True: it was the last reference; the caller calls forget() once it is outside. */
+static bool unref(struct grove_greenlet *rec)
+{
+	return --rec->refs == 0;
+}
+
+static void forget(struct grove_greenlet *rec)
+{
+	free(rec->spawned_at);
+	gr_enter();
+	rec->object.type = 0;
+	gr_list_del(&rec->all);
+	gr_list_push_front(&free_records, &rec->all);
+	gr_leave_quietly();
+}
+
+/* The last reference of an ended greenlet may go where free() must not be called. */
+static void forget_inside(struct grove_greenlet *rec)
+{
+	rec->object.type = 0;
+	gr_list_push_front(&free_records, &rec->all);
+}
+
+struct grove_greenlet *gr_self(void)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+	struct grove_greenlet *rec = g->api;
+
+	if (GR_LIKELY(rec != NULL))
+		return rec;
+	gr_enter();
+	rec = record_new();
+	if (rec) {
+		rec->g = g;
+		rec->life = GR_STARTED;
+		g->api = rec;
+	}
+	gr_leave_quietly();
+	if (!rec)
+		errno = ENOMEM;
+	return rec;
+}
+
+grove_greenlet *grove_current(void)
+{
+	return gr_here() ? gr_self() : NULL;
+}
+
+grove_greenlet *grove_ref(grove_greenlet *g)
+{
+	GR_ANYWHERE((grove_greenlet *)NULL, grove_ref, g);
+	if (!gr_is(g, GR_GREENLET))
+		return gr_fails_null(EINVAL);
+	g->refs++;
+	return g;
+}
+
+static long release(grove_greenlet *g)
+{
+	GR_ANYWHERE(-1l, release, g);
+	if (gr_is(g, GR_GREENLET) && unref(g))
+		forget(g);
+	return 0;
+}
+
+void grove_release(grove_greenlet *g)
+{
+	int was = errno;
+
+	if (g)
+		release(g);
+	errno = was;
+}
+
+/* --- hooks -------------------------------------------------------------------------------------------------------------------------- */
+
+static void run_hooks(struct hook *h, struct grove_greenlet *rec)
+{
+	for (struct hook *next; h; h = next) {
+		next = h->next;
+		h->fn(rec, h->arg);
+	}
+}
+
+static int add_hook(struct hook **hooks, grove_hook_fn *fn, void *arg)
+{
+	struct hook *h;
+
+	if (!fn)
+		return gr_fails(EINVAL);
+	h = malloc(sizeof(*h));
+	if (!h)
+		return -1;
+	*h = (struct hook){ .fn = fn, .arg = arg };
+	while (*hooks)
+		hooks = &(*hooks)->next;
+	*hooks = h;
+	return 0;
+}
+
+static int remove_hook(struct hook **hooks, grove_hook_fn *fn, void *arg)
+{
+	for (struct hook *h; (h = *hooks); hooks = &h->next)
+		if (h->fn == fn && h->arg == arg) {
+			*hooks = h->next;
+			free(h);
+			return 0;
+		}
+	return gr_fails(ESRCH);
+}
+
+int grove_add_spawn_callback(grove_hook_fn *fn, void *arg)
+{
+	GR_ANYWHERE(-1, grove_add_spawn_callback, fn, arg);
+	return add_hook(&spawn_hooks, fn, arg);
+}
+
+int grove_remove_spawn_callback(grove_hook_fn *fn, void *arg)
+{
+	GR_ANYWHERE(-1, grove_remove_spawn_callback, fn, arg);
+	return remove_hook(&spawn_hooks, fn, arg);
+}
+
+int grove_add_end_callback(grove_hook_fn *fn, void *arg)
+{
+	GR_ANYWHERE(-1, grove_add_end_callback, fn, arg);
+	return add_hook(&end_hooks, fn, arg);
+}
+
+int grove_remove_end_callback(grove_hook_fn *fn, void *arg)
+{
+	GR_ANYWHERE(-1, grove_remove_end_callback, fn, arg);
+	return remove_hook(&end_hooks, fn, arg);
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------------------------------- */
+
+static void run_callback(struct gr_soon *job)
+{
+	struct callback *cb = gr_container(job, struct callback, soon);
+
+	cb->fn(cb->g, cb->arg);
+	grove_release(cb->g);
+	free(cb);
+}
+
+static void drop_callback(struct gr_soon *job)
+{
+	struct callback *cb = gr_container(job, struct callback, soon);
+
+	grove_release(cb->g);
+	free(cb);
+}
+
+/* @cb is in no list any more. */
+static void call_later(struct callback *cb)
+{
+	bool wanted = cb->when == ALWAYS || (cb->when == IF_ERROR) == (cb->g->error != 0);
+
+	cb->soon.fn = wanted ? run_callback : drop_callback;
+	gr_soon(&cb->soon);
+}
+
+void gr_greenlet_ended(struct grove_greenlet *rec)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (rec->g)
+		rec->g->api = NULL;
+	rec->g = NULL;
+	rec->worker = NULL;
+	rec->life = GR_ENDED;
+	if (rec->counted) {
+		rec->counted = false;
+		c->background--;
+	}
+	gr_give_all(&rec->joiners, 0);
+	while (!gr_list_empty(&rec->callbacks)) {
+		struct callback *cb = gr_list_first(&rec->callbacks, struct callback, link);
+
+		gr_list_del(&cb->link);
+		call_later(cb);
+	}
+	gr_list_del(&rec->all);
+	gr_object_set_ready(&rec->object, true);
+	if (unref(rec))
+		forget_inside(rec);
+}
+
+/* Of a record whose greenlet never got a thread, or whose thread is at its end. */
+static void ends_with(struct grove_greenlet *rec, int err)
+{
+	rec->error = err;
+	rec->value = NULL;
+	gr_greenlet_ended(rec);
+}
+
+/* What was deferred runs shielded from whatever ended the greenlet; nothing from outside gets in any more. */
+static void run_deferred(struct grove_greenlet *rec)
+{
+	struct deferred *d;
+
+	gr_enter();
+	rec->life = GR_ENDING;
+	gr_break_reset(rec->g);
+	gr_leave_quietly();
+	while ((d = rec->deferred)) {
+		rec->deferred = d->outer;
+		d->fn(d->arg);
+		free(d);
+	}
+	if (GR_UNLIKELY(rec->locals || rec->context))
+		gr_locals_end(rec);
+	if (GR_UNLIKELY(rec->spawned_at != NULL)) {
+		free(rec->spawned_at);
+		rec->spawned_at = NULL;
+		rec->spawned_depth = 0;
+	}
+	run_hooks(end_hooks, rec);
+}
+
+/* pthread_exit() or pthread_cancel(): the thread is being unwound. */
+static void cut_short(void *arg)
+{
+	struct grove_greenlet *rec = arg;
+
+	rec->error = ECANCELED;
+	run_deferred(rec);
+}
+
+static void *run_function(struct grove_greenlet *rec)
+{
+	void *value;
+
+	pthread_cleanup_push(cut_short, rec);
+	value = rec->fn(rec->arg);
+	pthread_cleanup_pop(0);
+	return value;
+}
+
+void gr_greenlet_run(struct grove_greenlet *rec)
+{
+	void *value = NULL;
+
+	if (GR_UNLIKELY(rec->killed)) {
+		rec->error = rec->killed;
+	} else {
+		rec->life = GR_STARTED;
+		value = run_function(rec);
+		rec->error = rec->failing ? rec->failing : rec->g->killed ? ECANCELED : 0;
+	}
+	rec->value = rec->error ? NULL : value;
+	run_deferred(rec);
+}
+
+void gr_greenlet_gone(struct gr_greenlet *g)
+{
+	struct grove_greenlet *rec = g->api;
+
+	if (rec->life != GR_ENDING && !rec->error)	/* a pthread of the program's */
+		rec->error = 0;
+	gr_greenlet_ended(rec);
+}
+
+/* --- spawning ------------------------------------------------------------------------------------------------------------------------ */
+
+static void start_soon(struct gr_soon *job);
+
+/* A delayed greenlet for which there was no idle worker when its time came. */
+struct start {
+	struct gr_soon soon;
+	struct grove_greenlet *rec;
+};
+
+/* Outside.  0, or an errno value: then it has ended with that. */
+static int find_worker(struct grove_greenlet *rec)
+{
+	bool taken;
+	int err;
+
+	gr_enter();
+	taken = gr_worker_take(rec);
+	gr_leave_quietly();
+	if (taken)
+		return 0;
+	err = gr_worker_new(rec);
+	return err;
+}
+
+static void start_soon(struct gr_soon *job)
+{
+	struct start *s = gr_container(job, struct start, soon);
+	struct grove_greenlet *rec = s->rec;
+	int err = 0;
+
+	free(s);
+	if (rec->life == GR_NEW && !rec->killed)
+		err = find_worker(rec);
+	else
+		err = rec->killed;
+	if (!err)
+		return;
+	gr_enter();
+	if (rec->life == GR_NEW)
+		ends_with(rec, err);
+	gr_leave_quietly();
+}
+
+static void delay_over(struct gr_timer *t)
+{
+	gr_greenlet_begin(gr_container(t, struct grove_greenlet, timer));
+}
+
+void gr_greenlet_begin(struct grove_greenlet *rec)
+{
+	struct start *s = rec->arg;
+
+	rec->life = GR_NEW;
+	rec->arg = s->rec;		/* where spawn() put the argument meanwhile */
+	s->rec = rec;
+	s->soon.fn = start_soon;
+	gr_soon(&s->soon);
+}
+
+static int check_attr(const struct grove_spawn_attr *a)
+{
+	if (a->size != sizeof(*a) || a->delay < 0 || (a->flags & ~GROVE_DETACHED) || a->reserved)
+		return EINVAL;
+	return a->stack_size && (a->stack_size < GROVE_STACK_MIN || a->stack_size > STACK_MAX) ? EINVAL : 0;
+}
+
+static void note_spawner(struct grove_greenlet *rec)
+{
+	void *stack[TRACK_DEPTH];
+	int n = backtrace(stack, TRACK_DEPTH);
+
+	rec->spawned_at = n > 0 ? malloc((size_t)n * sizeof(*stack)) : NULL;
+	if (!rec->spawned_at)
+		return;
+	memcpy(rec->spawned_at, stack, (size_t)n * sizeof(*stack));
+	rec->spawned_depth = n;
+}
+
+/* Start the clock of a delayed one.  0, or an errno value. */
+static int delay(struct grove_greenlet *rec, int64_t ns)
+{
+	struct start *s = malloc(sizeof(*s));
+	int r;
+
+	if (!s)
+		return ENOMEM;
+	s->rec = rec->arg;
+	rec->arg = s;
+	rec->life = GR_DELAYED;
+	rec->timer.fire = delay_over;
+	rec->timer.at = gr_deadline(ns);
+	if (rec->timer.at == GR_NEVER)
+		return 0;
+	gr_enter();
+	r = gr_timer_add(&gr_carrier()->timers, &rec->timer);
+	gr_leave_quietly();
+	if (r == 0)
+		return 0;
+	free(s);
+	return -r;
+}
+
+static struct grove_greenlet *spawn(const struct grove_spawn_attr *attr, grove_fn *fn, void *arg)
+{
+	static const struct grove_spawn_attr usual = { .size = sizeof(usual) };
+	const struct grove_spawn_attr *a = attr ? attr : &usual;
+	struct grove_greenlet *me = gr_carrier()->current->api, *rec;
+	int err;
+
+	gr_enter();
+	rec = record_new();
+	if (GR_UNLIKELY(!rec)) {
+		gr_leave_quietly();
+		return gr_fails_null(ENOMEM);
+	}
+	rec->fn = fn;
+	rec->arg = arg;
+	rec->parent = me ? me->id : 0;
+	rec->life = GR_NEW;
+	rec->refs = a->flags & GROVE_DETACHED ? 2 : 3;		/* its own, ours until we return, the handle */
+	if (a->stack_size)
+		rec->stack_size = (a->stack_size + GR_PAGE - 1) & ~(size_t)(GR_PAGE - 1);
+	gr_leave_quietly();
+	if (GR_UNLIKELY(a->name != NULL))
+		snprintf(rec->name, sizeof(rec->name), "%s", a->name);
+	if (GR_UNLIKELY(me && me->context))
+		gr_locals_inherit(rec);
+	if (GR_UNLIKELY(tracks_spawning))
+		note_spawner(rec);
+	err = GR_UNLIKELY(a->delay) ? delay(rec, a->delay) : find_worker(rec);
+	if (GR_UNLIKELY(err)) {
+		rec->life = GR_ENDED;
+		forget(rec);
+		return gr_fails_null(err);
+	}
+	if (GR_UNLIKELY(spawn_hooks != NULL))
+		run_hooks(spawn_hooks, rec);
+	gr_enter();
+	if (unref(rec))
+		forget_inside(rec);
+	gr_leave_quietly();
+	return rec;
+}
+
+grove_greenlet *grove_spawn(grove_fn *fn, void *arg)
+{
+	GR_ANYWHERE((grove_greenlet *)NULL, grove_spawn, fn, arg);
+	return fn ? spawn(NULL, fn, arg) : gr_fails_null(EINVAL);
+}
+
+grove_greenlet *grove_spawn_later(int64_t ns, grove_fn *fn, void *arg)
+{
+	struct grove_spawn_attr attr = { .size = sizeof(attr), .delay = ns };
+
+	return grove_spawn_with(&attr, fn, arg);
+}
+
+grove_greenlet *grove_spawn_with(const struct grove_spawn_attr *attr, grove_fn *fn, void *arg)
+{
+	grove_greenlet *g;
+
+	GR_ANYWHERE((grove_greenlet *)NULL, grove_spawn_with, attr, fn, arg);
+	if (!fn || !attr || check_attr(attr))
+		return gr_fails_null(EINVAL);
+	g = spawn(attr, fn, arg);
+	if (!g || !(attr->flags & GROVE_DETACHED))
+		return g;
+	errno = 0;
+	return NULL;
+}
+
+int grove_spawn_raw(grove_fn *fn, void *arg)
+{
+	static const struct grove_spawn_attr detached = { .size = sizeof(detached), .flags = GROVE_DETACHED };
+
+	GR_ANYWHERE(-1, grove_spawn_raw, fn, arg);
+	if (!fn)
+		return gr_fails(EINVAL);
+	return spawn(&detached, fn, arg) ? 0 : -1;
+}
+
+struct grove_greenlet *gr_spawn_service(const char *name, grove_fn *fn, void *arg)
+{
+	struct grove_greenlet *rec;
+
+	gr_enter();
+	rec = record_new();
+	gr_leave_quietly();
+	if (!rec)
+		return gr_fails_null(ENOMEM);
+	rec->fn = fn;
+	rec->arg = arg;
+	rec->life = GR_NEW;
+	rec->service = true;
+	rec->refs = 2;
+	snprintf(rec->name, sizeof(rec->name), "%s", name);
+	errno = find_worker(rec);
+	if (errno) {
+		forget(rec);
+		return NULL;
+	}
+	return rec;
+}
+
+void grove_track_spawning(bool on)
+{
+	tracks_spawning = on;
+}
+
+int grove_spawning_stack(const grove_greenlet *g, void **ret_addresses, int n)
+{
+	GR_ANYWHERE(-1, grove_spawning_stack, g, ret_addresses, n);
+	if (!gr_is(g, GR_GREENLET) || n < 0 || (n && !ret_addresses))
+		return gr_fails(EINVAL);
+	if (n > g->spawned_depth)
+		n = g->spawned_depth;
+	if (n)
+		memcpy(ret_addresses, g->spawned_at, (size_t)n * sizeof(*ret_addresses));
+	return n;
+}
+
+/* --- waiting for the end --------------------------------------------------------------------------------------------------------------- */
+
+static int join(struct grove_greenlet *g, gr_time deadline)
+{
+	int r;
+
+	if (g->life == GR_ENDED)
+		return 0;
+	if (g->g == gr_carrier()->current)
+		return -EDEADLK;
+	g->refs++;
+	r = gr_wait_turn(&g->joiners, "greenlet", g, deadline, NULL);
+	if (unref(g))
+		forget_inside(g);
+	return r;
+}
+
+int grove_join(grove_greenlet *g, int64_t timeout)
+{
+	gr_time deadline;
+
+	GR_ANYWHERE(-1, grove_join, g, timeout);
+	if (!gr_is(g, GR_GREENLET) || !gr_until(timeout, &deadline))
+		return gr_fails(EINVAL);
+	gr_enter();
+	return gr_leave(join(g, deadline));
+}
+
+int grove_get(grove_greenlet *g, void **ret_value, int64_t timeout)
+{
+	gr_time deadline;
+	int r;
+
+	GR_ANYWHERE(-1, grove_get, g, ret_value, timeout);
+	if (!gr_is(g, GR_GREENLET) || !gr_until(timeout, &deadline))
+		return gr_fails(EINVAL);
+	gr_enter();
+	r = join(g, deadline);
+	if (r == 0 && g->error)
+		r = -g->error;
+	if (r == 0 && ret_value)
+		*ret_value = g->value;
+	return gr_leave(r);
+}
+
+/* --- how it stands ---------------------------------------------------------------------------------------------------------------------- */
+
+void *grove_value(const grove_greenlet *g)
+{
+	return gr_is(g, GR_GREENLET) ? g->value : NULL;
+}
+
+int grove_error(const grove_greenlet *g)
+{
+	return gr_is(g, GR_GREENLET) && g->life == GR_ENDED ? g->error : 0;
+}
+
+bool grove_ready(const grove_greenlet *g)
+{
+	return gr_is(g, GR_GREENLET) && g->life == GR_ENDED;
+}
+
+bool grove_successful(const grove_greenlet *g)
+{
+	return grove_ready(g) && !g->error;
+}
+
+bool grove_started(const grove_greenlet *g)
+{
+	return gr_is(g, GR_GREENLET) && (g->life == GR_STARTED || g->life == GR_ENDING);
+}
+
+bool grove_dead(const grove_greenlet *g)
+{
+	return !gr_is(g, GR_GREENLET) || g->life == GR_ENDED;
+}
+
+void *grove_fail(int err)
+{
+	struct grove_greenlet *rec = grove_current();
+
+	if (rec)
+		rec->failing = err > 0 && err <= ERRNO_MAX ? err : err ? EINVAL : 0;
+	return NULL;
+}
+
+int grove_defer(void (*fn)(void *), void *arg)
+{
+	struct grove_greenlet *rec = grove_current();
+	struct deferred *d;
+
+	if (!rec || !rec->fn)
+		return gr_fails(ESRCH);
+	if (!fn)
+		return gr_fails(EINVAL);
+	d = malloc(sizeof(*d));
+	if (!d)
+		return -1;
+	*d = (struct deferred){ .outer = rec->deferred, .fn = fn, .arg = arg };
+	rec->deferred = d;
+	return 0;
+}
+
+int grove_set_name(grove_greenlet *g, const char *name)
+{
+	GR_ANYWHERE(-1, grove_set_name, g, name);
+	if (!gr_is(g, GR_GREENLET) || !name)
+		return gr_fails(EINVAL);
+	snprintf(g->name, sizeof(g->name), "%s", name);
+	return 0;
+}
+
+const char *gr_greenlet_title(const struct grove_greenlet *rec, char *buf, size_t size)
+{
+	static const char prefix[] = "greenlet-";
+	char digits[24];
+	size_t n = sizeof(digits), at = 0;
+	uint64_t id = rec->id;
+
+	if (rec->name[0])
+		return rec->name;
+	if (rec->g && rec->g == gr_carrier()->main)
+		return "main";
+	digits[--n] = '\0';
+	do
+		digits[--n] = (char)('0' + id % 10);
+	while (id /= 10);
+	for (const char *p = prefix; *p && at + 1 < size; p++)
+		buf[at++] = *p;
+	for (const char *p = digits + n; *p && at + 1 < size; p++)
+		buf[at++] = *p;
+	buf[at] = '\0';
+	return buf;
+}
+
+const char *grove_name(const grove_greenlet *g)
+{
+	struct grove_greenlet *rec = (struct grove_greenlet *)(uintptr_t)g;
+
+	if (!gr_is(g, GR_GREENLET))
+		return gr_fails_null(EINVAL);
+	if (!rec->name[0]) {
+		char buf[GR_API_NAME];
+		const char *title = gr_greenlet_title(rec, buf, sizeof(buf));
+
+		memcpy(rec->name, title, strlen(title) + 1);
+	}
+	return rec->name;
+}
+
+uint64_t grove_id(const grove_greenlet *g)
+{
+	return gr_is(g, GR_GREENLET) ? g->id : 0;
+}
+
+uint64_t grove_parent_id(const grove_greenlet *g)
+{
+	return gr_is(g, GR_GREENLET) ? g->parent : 0;
+}
+
+/* --- links ------------------------------------------------------------------------------------------------------------------------------ */
+
+static int link_when(grove_greenlet *g, grove_link_fn *fn, void *arg, int when)
+{
+	struct callback *cb;
+
+	if (!gr_is(g, GR_GREENLET) || !fn)
+		return gr_fails(EINVAL);
+	cb = malloc(sizeof(*cb));
+	if (!cb)
+		return -1;
+	*cb = (struct callback){ .fn = fn, .arg = arg, .g = g, .when = when };
+	gr_list_init(&cb->link);
+	gr_enter();
+	g->refs++;
+	if (g->life == GR_ENDED)
+		call_later(cb);
+	else
+		gr_list_push(&g->callbacks, &cb->link);
+	return gr_leave(0);
+}
+
+int grove_link(grove_greenlet *g, grove_link_fn *fn, void *arg)
+{
+	GR_ANYWHERE(-1, grove_link, g, fn, arg);
+	return link_when(g, fn, arg, ALWAYS);
+}
+
+int grove_link_value(grove_greenlet *g, grove_link_fn *fn, void *arg)
+{
+	GR_ANYWHERE(-1, grove_link_value, g, fn, arg);
+	return link_when(g, fn, arg, IF_VALUE);
+}
+
+int grove_link_error(grove_greenlet *g, grove_link_fn *fn, void *arg)
+{
+	GR_ANYWHERE(-1, grove_link_error, g, fn, arg);
+	return link_when(g, fn, arg, IF_ERROR);
+}
+
+int grove_unlink(grove_greenlet *g, grove_link_fn *fn, void *arg)
+{
+	GR_ANYWHERE(-1, grove_unlink, g, fn, arg);
+	if (!gr_is(g, GR_GREENLET))
+		return gr_fails(EINVAL);
+	gr_list_each(it, &g->callbacks) {
+		struct callback *cb = gr_container(it, struct callback, link);
+
+		if (cb->fn != fn || cb->arg != arg)
+			continue;
+		gr_list_del(it);
+		grove_release(g);
+		free(cb);
+		return 0;
+	}
+	return gr_fails(ESRCH);
+}
+
+/* --- fork ------------------------------------------------------------------------------------------------------------------------------- */
+
+void gr_greenlet_fork_child(void)
+{
+	struct grove_greenlet *me = gr_carrier()->current->api;
+
+	gr_worker_fork_child();
+	gr_list_each_safe(it, &gr_greenlets) {
+		struct grove_greenlet *rec = gr_container(it, struct grove_greenlet, all);
+
+		if (rec == me)
+			continue;
+		rec->g = NULL;
+		rec->worker = NULL;
+		rec->life = GR_ENDED;
+		rec->error = ECANCELED;
+		rec->object.ready = true;
+		gr_list_init(&rec->joiners);
+		gr_list_init(&rec->callbacks);
+		gr_list_init(&rec->object.links);
+		gr_list_del(it);
+	}
+}

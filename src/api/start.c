@@ -1,0 +1,178 @@
+/*
+ * start.c - the runtime under a program that uses the API: started on first use; the greenlet for callbacks; native threads
+ */
+#include "greenlet.h"
+#include "start.h"
+#include "../gate.h"
+#include "../raw.h"
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct {
+	int starting;
+	bool failed;
+	struct gr_list soon;		/* gr_soon: what the greenlet for callbacks is to run */
+	struct gr_greenlet *runs_soon;	/* parked while there is nothing */
+} api = { .soon = { &api.soon, &api.soon } };
+
+/* --- the greenlet for callbacks ---------------------------------------------------------------------------------------------------- */
+
+static void *run_callbacks(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		struct gr_soon *job;
+
+		gr_enter();
+		while (gr_list_empty(&api.soon)) {
+			api.runs_soon = gr_carrier()->current;
+			gr_park("callbacks", GR_NEVER, 0);
+			api.runs_soon = NULL;
+		}
+		job = gr_list_first(&api.soon, struct gr_soon, link);
+		gr_list_del(&job->link);
+		gr_leave_quietly();
+		job->fn(job);
+	}
+	return NULL;
+}
+
+void gr_soon(struct gr_soon *job)
+{
+	gr_list_push(&api.soon, &job->link);
+	if (api.runs_soon)
+		gr_wake(api.runs_soon, 0);
+}
+
+/* --- the beginning ------------------------------------------------------------------------------------------------------------------ */
+
+static bool start_api(struct gr_carrier *c)
+{
+	c->api_on = true;
+	if (!gr_spawn_service("callbacks", run_callbacks, NULL)) {
+		c->api_on = false;
+		return false;
+	}
+	gr_enter();
+	gr_yield();			/* from now on there is a hub, which notes from other threads can reach */
+	gr_leave_quietly();
+	return true;
+}
+
+bool gr_here_slow(void)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (!c->on && !api.failed && __atomic_exchange_n(&api.starting, 1, __ATOMIC_ACQ_REL) == 0) {
+		api.failed = gr_init_unpatched(environ) < 0 || !c->on;
+		__atomic_store_n(&api.starting, 0, __ATOMIC_RELEASE);
+	}
+	if (!gr_on_greenlet(c))
+		return false;
+	return c->api_on || start_api(c);
+}
+
+static void exit_process(struct gr_soon *job)
+{
+	(void)job;
+	exit(0);
+}
+
+void gr_api_last_one_ends(void)
+{
+	static struct gr_soon job = { .fn = exit_process };
+
+	gr_soon(&job);
+}
+
+void gr_api_fork_child(void)
+{
+	gr_list_init(&api.soon);
+	api.runs_soon = NULL;
+	gr_carrier()->api_on = false;
+	gr_greenlet_fork_child();
+}
+
+/* --- native threads ------------------------------------------------------------------------------------------------------------------ */
+
+int gr_native_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+	int err;
+
+	g->next_clone = GR_CLONE_NATIVE;
+	err = pthread_create(thread, attr, fn, arg);
+	g->next_clone = GR_CLONE_USUAL;
+	return err;
+}
+
+typedef long any_fn(long, long, long, long, long, long);
+
+/* On the native thread's stack, which sleeps until .done. */
+struct request {
+	struct gr_note note;
+	struct gr_soon soon;
+	any_fn *fn;
+	long arg[6], ret;
+	int err;
+	uint32_t done;
+	uintptr_t asker;
+};
+
+static void *answer(void *arg)
+{
+	struct request *r = arg;
+
+	gr_self()->asker = r->asker;
+	errno = 0;
+	r->ret = r->fn(r->arg[0], r->arg[1], r->arg[2], r->arg[3], r->arg[4], r->arg[5]);
+	r->err = errno;
+	gr_self()->asker = 0;
+	__atomic_store_n(&r->done, 1, __ATOMIC_RELEASE);
+	raw(SYS_futex, &r->done, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
+	return NULL;
+}
+
+static void spawn_answer(struct gr_soon *job)
+{
+	struct request *r = gr_container(job, struct request, soon);
+
+	if (grove_spawn_raw(answer, r) == 0)
+		return;
+	r->ret = -1;
+	r->err = errno;
+	__atomic_store_n(&r->done, 1, __ATOMIC_RELEASE);
+	raw(SYS_futex, &r->done, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
+}
+
+static void request_arrives(struct gr_note *note)
+{
+	gr_soon(&gr_container(note, struct request, note)->soon);
+}
+
+bool gr_remote(long *ret, void (*fn)(void), long a, long b, long c, long d, long e, long f)
+{
+	struct request r = { .note.fn = request_arrives, .soon.fn = spawn_answer, .fn = (any_fn *)fn, .arg = { a, b, c, d, e, f },
+			     .asker = gr_fs_self() };
+	struct gr_carrier *carrier = gr_carrier();
+
+	if (!carrier->api_on || carrier->pid != getpid() || gr_fs_self() == carrier->current->fs) {
+		errno = ENOTSUP;
+		return false;
+	}
+	gr_post(&r.note);
+	while (!__atomic_load_n(&r.done, __ATOMIC_ACQUIRE))
+		raw(SYS_futex, &r.done, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, 0);
+	if (r.err)
+		errno = r.err;
+	*ret = r.ret;
+	return true;
+}
+
+uintptr_t gr_asker(void)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+
+	return g->api && g->api->asker ? g->api->asker : (uintptr_t)g;
+}

@@ -1,0 +1,166 @@
+/*
+ * worker.c - making threads for greenlets, and keeping idle ones
+ */
+#include "worker.h"
+#include "tls.h"
+#include "../raw.h"
+#include "../signal.h"
+#include "../threads.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define IDLE_MAX	1024
+#define TRIM_EVERY	16		/* greenlets after which a worker gives back what was used deep in its stack */
+#define KEEP		(64u * 1024)	/* of its top */
+
+static struct {
+	struct gr_list idle;		/* the latest first: its stack is warm */
+	unsigned n;
+} workers = { .idle = { &workers.idle, &workers.idle } };
+
+bool gr_worker_take(struct grove_greenlet *rec)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_worker *w;
+
+	if (rec->stack_size != GROVE_STACK_SIZE || gr_list_empty(&workers.idle))
+		return false;
+	w = gr_list_first(&workers.idle, struct gr_worker, idle);
+	gr_list_del(&w->idle);
+	workers.n--;
+	w->rec = rec;
+	gr_signal_renew(w->g, c->current->sigmask);
+	memcpy(w->g->name, c->current->name, sizeof(w->g->name));
+	rec->worker = w;
+	rec->g = w->g;
+	w->g->api = rec;
+	c->background--;
+	gr_wake(w->g, 0);
+	return true;
+}
+
+static void trim(struct gr_worker *w)
+{
+	struct gr_stack stack;
+
+	if (++w->served % TRIM_EVERY == 0 && gr_stack_at(w, &stack) && stack.size > KEEP)
+		raw(SYS_madvise, stack.lo, stack.size - KEEP, MADV_DONTNEED);
+}
+
+/* Wait for the next greenlet; false: there are enough of us.  Inside. */
+static bool wait_for_work(struct gr_worker *w)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (workers.n >= IDLE_MAX || w->stack_size != GROVE_STACK_SIZE)
+		return false;
+	trim(w);
+	gr_list_push_front(&workers.idle, &w->idle);
+	workers.n++;
+	c->background++;
+	w->rec = NULL;
+	gr_signal_renew(w->g, ~0ull);	/* a signal to the process is for somebody who runs */
+	while (!w->rec)
+		gr_park("idle", GR_NEVER, 0);
+	return true;
+}
+
+/* What the thread was given by its greenlet and would not forget by itself.  Inside. */
+static void as_new(struct gr_greenlet *g)
+{
+	gr_break_reset(g);
+	g->futex_told = g->hold = 0;
+}
+
+/* Would the process have ended by now if this thread ended?  Then it is time. */
+static bool last_one(const struct gr_carrier *c)
+{
+	return c->stats.alive - c->background <= 1 && c->main->state == GR_DEAD;
+}
+
+/* Not the program's: no signal is for it, and it is not counted where it matters whether anybody is left. */
+static void as_service(struct grove_greenlet *rec)
+{
+	rec->g->patched = true;
+	gr_signal_renew(rec->g, ~0ull);
+	rec->counted = true;
+	gr_carrier()->background++;
+}
+
+static void *work(void *arg)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_worker w = { .g = c->current, .rec = arg, .stack_size = ((struct grove_greenlet *)arg)->stack_size };
+	bool again;
+
+	gr_enter();
+	w.rec->worker = &w;
+	w.rec->g = w.g;
+	w.g->api = w.rec;
+	if (w.rec->service)
+		as_service(w.rec);
+	gr_leave_quietly();
+	gr_tls_learn((const char *)&w);
+	do {
+		gr_greenlet_run(w.rec);
+		if (last_one(c))
+			exit(0);		/* as libc does; it counts the idle ones, too */
+		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+		pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
+		pthread_testcancel();
+		if (!(w.g->altstack.ss_flags & SS_DISABLE) || !gr_tls_renew())
+			return NULL;		/* libc ends the thread, and gr_greenlet_gone() tells of it */
+		gr_enter();
+		gr_greenlet_ended(w.rec);
+		as_new(w.g);
+		again = wait_for_work(&w);
+		gr_leave_quietly();
+	} while (again);
+	return NULL;
+}
+
+static int make(pthread_t *thread, pthread_attr_t *attr, void *lo, struct grove_greenlet *rec)
+{
+	int err = pthread_attr_setstack(attr, lo, rec->stack_size);
+
+	if (!err)
+		err = pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
+	if (err)
+		return err;
+	gr_carrier()->current->next_clone = GR_CLONE_GREEN;
+	err = pthread_create(thread, attr, work, rec);
+	gr_carrier()->current->next_clone = GR_CLONE_USUAL;
+	return err;
+}
+
+int gr_worker_new(struct grove_greenlet *rec)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	void *lo;
+	int err = -gr_thread_stack_new(rec->stack_size, GR_PAGE, &lo);
+
+	if (err)
+		return err;
+	err = pthread_attr_init(&attr);
+	if (err) {
+		gr_thread_released(lo);
+		return err;
+	}
+	err = make(&thread, &attr, lo, rec);
+	pthread_attr_destroy(&attr);
+	if (err) {
+		gr_thread_released(lo);
+		return err;
+	}
+	gr_thread_detached(lo);
+	return 0;
+}
+
+void gr_worker_fork_child(void)
+{
+	gr_list_init(&workers.idle);
+	workers.n = 0;
+}
