@@ -367,8 +367,8 @@ void gr_sched_fork_child(void)
 		g->state = GR_DEAD;
 		gr_list_del(&g->all);
 		gr_list_del(&g->run);
-		if (g->in_line)
-			gr_list_del(g->in_line);
+		for (struct gr_place *p = g->in_line; p; p = p->also)
+			gr_list_del(&p->link);
 		gr_signal_dead(g);
 		gr_thread_gone(g);
 		if (g != c->main)

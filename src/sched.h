@@ -21,6 +21,12 @@ enum gr_state { GR_READY, GR_RUNNING, GR_PARKED, GR_DEAD };
 
 struct gr_regs;
 
+/* A place in a line of the API's, on its greenlet's stack, which it must not outlive. */
+struct gr_place {
+	struct gr_list link;
+	struct gr_place *also;		/* another place of the same greenlet; NULL: none */
+};
+
 extern uint8_t gr_arch_wrfsbase;	/* arch.c: the FS base may be read and written without a system call */
 
 struct gr_greenlet {
@@ -60,7 +66,7 @@ struct gr_greenlet {
 	uint8_t next_clone;		/* GR_CLONE_*: what the next thread it makes by pthread_create() is to be */
 	bool patched;			/* its blocking calls are green even where the program's are not */
 	struct grove_greenlet *api;	/* its other half, if it was made by the API (api/greenlet.c) */
-	struct gr_list *in_line;	/* its place in a line of the API's, which must not outlive it */
+	struct gr_place *in_line;	/* where it stands in line, or NULL */
 	struct grove_generator *generator;	/* whose body it is in, the innermost (api/generator.c) */
 	const void *waits_on;		/* the object of the API that it is parked at */
 	gr_time parked_at;		/* when its last park began */

@@ -132,7 +132,7 @@ bool gr_until(int64_t timeout, gr_time *ret_deadline);
 /* The first word of every object tells its kind, so that pointers to something else are EINVAL. */
 enum gr_type {
 	GR_GREENLET = 0x67720001, GR_FUTURE, GR_EVENT, GR_SEMAPHORE, GR_RLOCK, GR_CONDITION, GR_RWLOCK, GR_BARRIER, GR_QUEUE, GR_CHANNEL,
-	GR_GROUP, GR_POOL, GR_JOB, GR_CHILD, GR_SERVER, GR_GENERATOR, GR_TASK_GROUP, GR_THREADPOOL, GR_PREFORK, GR_PIPELINE, GR_IWAIT,
+	GR_GROUP, GR_POOL, GR_JOB, GR_CHILD, GR_SERVER, GR_GENERATOR, GR_TASK_GROUP, GR_THREADPOOL, GR_PREFORK, GR_PIPELINE, GR_IWAIT, GR_IMAP,
 	GR_TYPES_END
 };
 
@@ -181,12 +181,16 @@ static inline void gr_object_set_ready(struct gr_object *o, bool ready)
 
 /* A greenlet's place in a line, first come first served; it lies on the waiter's stack. */
 struct gr_turn {
-	struct gr_list link;		/* in the line; unlinked once it was given */
+	union {
+		struct gr_list link;	/* in the line; unlinked once it was given */
+		struct gr_place place;
+	};
 	struct gr_greenlet *g;
 	bool given;
 	bool broken;			/* what ended the wait came from outside, not from its own deadline */
 	int result;
 	void *value;			/* what the waiter brings, or takes away */
+	void (*unwound)(struct gr_turn *);	/* of gr_wait_guarded() */
 };
 
 /*
@@ -200,6 +204,13 @@ int gr_wait_turn(struct gr_list *line, const char *waits, const void *object, gr
 
 /* The same without a line, for turns that others know of by other means. */
 int gr_wait_alone(const char *waits, const void *object, gr_time deadline, struct gr_turn *turn);
+
+/*
+ * Either of them (@line NULL: alone) for a wait that must leave things in order also when its greenlet is unwound out of it, by a signal
+ * handler that throws or by pthread_cancel(3): then @turn->unwound is called, outside, after the turn has left the line; @turn->given says
+ * whether it was given, so that there is something to give back.  @turn->place.also: other places, to be unlinked in a forked child.
+ */
+int gr_wait_guarded(struct gr_list *line, const char *waits, const void *object, gr_time deadline, struct gr_turn *turn);
 
 /* Give @t its turn: it leaves the line and runs; its wait returns @result.  Inside. */
 void gr_give_turn(struct gr_turn *t, int result);

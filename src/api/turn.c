@@ -46,6 +46,8 @@ static void leave_line(struct gr_turn **turn)
 		return;
 	gr_list_del(&t->link);
 	t->g->in_line = NULL;
+	if (t->unwound)
+		t->unwound(t);
 }
 
 static void handlers_in_line(struct gr_turn *t)
@@ -63,8 +65,8 @@ static int park_in_line(struct gr_turn *t, const char *waits, const void *object
 	struct gr_greenlet *g = t->g;
 	int r;
 
-	g->in_line = &t->link;
 	do {
+		g->in_line = &t->place;		/* each time: a handler may have waited in another line */
 		g->waits_on = object;
 		r = gr_park(waits, deadline, GR_PARK_INTR | GR_PARK_API);
 		g->waits_on = NULL;
@@ -79,26 +81,31 @@ static int park_in_line(struct gr_turn *t, const char *waits, const void *object
 	return t->broken ? gr_break_error() : r;
 }
 
-int gr_wait_turn(struct gr_list *line, const char *waits, const void *object, gr_time deadline, struct gr_turn *turn)
+int gr_wait_guarded(struct gr_list *line, const char *waits, const void *object, gr_time deadline, struct gr_turn *t)
 {
-	struct gr_turn mine = { .given = false }, *t = turn ? turn : &mine;
-
 	if (deadline == GR_AT_ONCE)
 		return -EAGAIN;
 	t->g = gr_carrier()->current;
 	t->given = false;
-	gr_list_push(line, &t->link);
+	if (line)
+		gr_list_push(line, &t->link);
+	else
+		gr_list_init(&t->link);
 	return park_in_line(t, waits, object, deadline);
+}
+
+int gr_wait_turn(struct gr_list *line, const char *waits, const void *object, gr_time deadline, struct gr_turn *turn)
+{
+	struct gr_turn mine, *t = turn ? turn : &mine;
+
+	t->place.also = NULL;
+	t->unwound = NULL;
+	return gr_wait_guarded(line, waits, object, deadline, t);
 }
 
 int gr_wait_alone(const char *waits, const void *object, gr_time deadline, struct gr_turn *turn)
 {
-	if (deadline == GR_AT_ONCE)
-		return -EAGAIN;
-	turn->g = gr_carrier()->current;
-	turn->given = false;
-	gr_list_init(&turn->link);
-	return park_in_line(turn, waits, object, deadline);
+	return gr_wait_turn(NULL, waits, object, deadline, turn);
 }
 
 void gr_give_turn(struct gr_turn *t, int result)
