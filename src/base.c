@@ -93,46 +93,49 @@ static const char *const error_names[] = {
 #undef NAME
 };
 
-struct line {
-	char text[512];
-	size_t used;
-};
-
-static void put(struct line *l, const char *s)
+void gr_line_put(struct gr_line *l, const char *s)
 {
 	while (*s && l->used < sizeof(l->text) - 1)
 		l->text[l->used++] = *s++;
 }
 
-static void put_number(struct line *l, unsigned long n)
+void gr_line_number(struct gr_line *l, uint64_t n, unsigned base)
 {
 	char digits[24], *d = digits + sizeof(digits) - 1;
 
 	*d = '\0';
 	do
-		*--d = (char)('0' + n % 10);
-	while (n /= 10);
-	put(l, d);
+		*--d = "0123456789abcdef"[n % base];
+	while (n /= base);
+	if (base == 16)
+		gr_line_put(l, "0x");
+	gr_line_put(l, d);
 }
 
-/* "grove: what", and ": ENOMEM (12)" when @err, of either sign, is an errno number; in one write, so that lines stay whole */
+void gr_line_write(struct gr_line *l, int fd)
+{
+	l->text[l->used++] = '\n';
+	raw(SYS_write, fd, l->text, l->used);
+	l->used = 0;
+}
+
+/* "grove: what", and ": ENOMEM (12)" when @err, of either sign, is an errno number */
 static void say(const char *what, long err)
 {
-	struct line l = { .used = 0 };
+	struct gr_line l = { .used = 0 };
 	unsigned long n = err < 0 ? -(unsigned long)err : (unsigned long)err;
 
-	put(&l, "grove: ");
-	put(&l, what);
+	gr_line_put(&l, "grove: ");
+	gr_line_put(&l, what);
 	if (n != 0) {
-		put(&l, n < GR_LENGTH(error_names) && error_names[n] ? ": " : ": error");
+		gr_line_put(&l, n < GR_LENGTH(error_names) && error_names[n] ? ": " : ": error");
 		if (n < GR_LENGTH(error_names) && error_names[n])
-			put(&l, error_names[n]);
-		put(&l, " (");
-		put_number(&l, n);
-		put(&l, ")");
+			gr_line_put(&l, error_names[n]);
+		gr_line_put(&l, " (");
+		gr_line_number(&l, n, 10);
+		gr_line_put(&l, ")");
 	}
-	l.text[l.used++] = '\n';
-	raw(SYS_write, 2, l.text, l.used);
+	gr_line_write(&l, 2);
 }
 
 void gr_warn(const char *what, long err)

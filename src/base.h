@@ -30,6 +30,15 @@ typedef int64_t gr_time;			/* nanoseconds of CLOCK_MONOTONIC, or a duration in n
  * SA_RESTART, and fails with EINTR otherwise.  Never leaves gr_call(). */
 #define GR_ERESTART	512
 
+/* A line for people, put together without libc, and written by one call, so that it stays whole.  Too long: cut off. */
+struct gr_line {
+	size_t used;			/* 0 to begin with */
+	char text[504];
+};
+void gr_line_put(struct gr_line *l, const char *s);
+void gr_line_number(struct gr_line *l, uint64_t n, unsigned base);	/* base 16: with 0x */
+void gr_line_write(struct gr_line *l, int fd);				/* with its newline; empty afterwards */
+
 /* One line on standard error, "grove: ...", and the process ends with status 126.  For what cannot be repaired. */
 _Noreturn void gr_die(const char *what, long err);
 

@@ -10,6 +10,7 @@
 #include "arch/x86_64/arch.h"
 #include "hub.h"
 #include "offload.h"
+#include "overflow.h"
 #include "raw.h"
 #include <errno.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #define PENDING_MAX	16384		/* queued at once; beyond, real-time signals fail with EAGAIN as at RLIMIT_SIGPENDING */
 #define ARRIVALS_MAX	4096		/* between two looks; memory is touched only as far as it is needed */
 #define TIMERS_MAX	256		/* timers aimed at a thread, at once */
+#define ALTSTACK	(64u * 1024)
 
 struct pending {
 	struct gr_list link;
@@ -50,6 +52,8 @@ static struct signals {
 	uint64_t timer_signals;			/* of timers aimed at a thread: never blocked in the kernel, we queue them ourselves */
 	struct { int id, tid; } timers[TIMERS_MAX];	/* tid 0: unused */
 	int delivering;				/* the signal that gr_signal_deliver() has just sent the current greenlet, or 0 */
+	bool altstack_lent;
+	char altstack[ALTSTACK] __attribute__((aligned(64)));
 } s;
 
 /* --- masks ---------------------------------------------------------------------------------------------------------------- */
@@ -318,8 +322,35 @@ static void set_kernel_action(int sig, const struct gr_action *a)
 		k.mask = ALL_SIGNALS;
 		if (!(a->flags & SA_RESTORER))
 			k.restorer = (void (*)(void))gr_restorer;
+		if (s.altstack_lent)
+			k.flags = has_handler(sig) ? k.flags & ~(unsigned long)SA_ONSTACK : k.flags | SA_ONSTACK;
 	}
 	raw(SYS_rt_sigaction, sig, &k, 0, 8);
+}
+
+/*
+ * Without an alternate stack the kernel cannot tell of a stack overflow.  As long as the program has never set one the kernel has ours,
+ * and uses it for the default actions of SIGSEGV and SIGBUS alone.  The program never sees it.
+ */
+bool gr_signal_altstack_lent(void)
+{
+	return s.altstack_lent;
+}
+
+static void lend_altstack(void)
+{
+	stack_t ours = { .ss_sp = s.altstack, .ss_size = sizeof(s.altstack) };
+
+	if (gr_carrier()->main->altstack.ss_flags & SS_DISABLE)
+		s.altstack_lent = raw(SYS_sigaltstack, &ours, 0) == 0;
+}
+
+void gr_signal_altstack_replaced(void)
+{
+	s.altstack_lent = false;
+	for (int sig = 1; sig < GR_NSIG; sig++)
+		if (sig == SIGSEGV || sig == SIGBUS || (has_handler(sig) && (s.actions[sig].flags & SA_ONSTACK)))
+			set_kernel_action(sig, &s.actions[sig]);
 }
 
 /*
@@ -332,9 +363,12 @@ static void run_handler(int sig, siginfo_t *info, ucontext_t *uc)
 	struct gr_greenlet *g = c->current;
 	struct gr_action a = s.actions[sig];
 	uint64_t all = ALL_SIGNALS, back = g->sigmask;
+	stack_t kernels = uc->uc_stack;
 
 	c->kernel_mask = ALL_SIGNALS;
 	memcpy(&uc->uc_sigmask, &back, sizeof(back));
+	if (s.altstack_lent)
+		uc->uc_stack = (stack_t){ .ss_flags = 0 };
 	if (a.flags & SA_RESETHAND) {
 		s.actions[sig] = (struct gr_action){ .handler = (void *)SIG_DFL };
 		set_kernel_action(sig, &s.actions[sig]);
@@ -347,6 +381,8 @@ static void run_handler(int sig, siginfo_t *info, ucontext_t *uc)
 	own_mask(g, back & ~UNBLOCKABLE);
 	back = c->kernel_mask = blocked_for(back);
 	memcpy(&uc->uc_sigmask, &back, sizeof(back));
+	if (s.altstack_lent)		/* the signal return sets it */
+		uc->uc_stack = kernels;
 	if (gr_signal_pending())
 		c->todo |= GR_TODO_SIGNAL;
 }
@@ -372,10 +408,13 @@ static void on_fault(int sig, siginfo_t *info, ucontext_t *uc)
 		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)gr_user_copy_fault;
 		return;
 	}
-	if (has_handler(sig) && !(gr_carrier()->current->sigmask & GR_SIGBIT(sig)))
+	if (has_handler(sig) && !(gr_carrier()->current->sigmask & GR_SIGBIT(sig))) {
 		run_handler(sig, info, uc);
-	else
-		default_action(sig);	/* the instruction faults again, now with the default action */
+		return;
+	}
+	if (s.altstack_lent && !has_handler(sig))
+		gr_overflow_tell((uintptr_t)info->si_addr, (uintptr_t)uc->uc_mcontext.gregs[REG_RSP]);
+	default_action(sig);		/* the instruction faults again, now with the default action */
 }
 
 /* Whose timer has expired?  0: nobody's, an ordinary signal */
@@ -525,7 +564,7 @@ void gr_signal_renew(struct gr_greenlet *g, uint64_t mask)
 bool gr_signal_any_handler(void)
 {
 	for (int sig = 1; sig < GR_NSIG; sig++)
-		if (has_handler(sig) && sig != SIGSEGV && sig != SIGBUS && sig != SIGILL && sig != SIGFPE && sig != SIGABRT &&
+		if (has_handler(sig) && sig != SIGSEGV && sig != SIGBUS && sig != SIGILL && sig != SIGFPE && sig != SIGABRT && sig != SIGSYS &&
 		    sig != 32 && sig != 33)
 			return true;
 	return false;
@@ -542,6 +581,8 @@ int gr_signal_start(void)
 	c->main->sigmask = c->kernel_mask;
 	class_add(c->main->sigmask);
 	raw(SYS_sigaltstack, 0, &c->main->altstack);
+	gr_overflow_start();
+	lend_altstack();
 	set_kernel_action(SIGSEGV, &s.actions[SIGSEGV]);
 	set_kernel_action(SIGBUS, &s.actions[SIGBUS]);
 	for (int sig = 1; sig < GR_NSIG; sig++)

@@ -61,6 +61,10 @@ void gr_signal_restore_mask(void);
 /* Make the kernel's alternate stack that of @g; called when @g has just been switched to. */
 void gr_signal_altstack(struct gr_greenlet *g);
 
+/* The kernel has one of ours, which the program is not to see, until the program has set one itself. */
+bool gr_signal_altstack_lent(void);
+void gr_signal_altstack_replaced(void);
+
 /* Greenlet lists changed: a new one inherits the mask; a dead one's pending signals are dropped. */
 void gr_signal_born(struct gr_greenlet *g);
 void gr_signal_dead(struct gr_greenlet *g);

@@ -199,19 +199,41 @@ long green_timer_delete(int id)
 
 /* --- the alternate stack ------------------------------------------------------------------------------------------------------ */
 
+static void altstack_is_set(struct gr_carrier *c, struct gr_greenlet *g)
+{
+	raw(SYS_sigaltstack, 0, &g->altstack);
+	g->altstack.ss_flags &= ~SS_ONSTACK;
+	c->altstack_of = g;
+}
+
+/* Nobody has had one yet: what the kernel has is ours. */
+static long first_altstack(struct gr_carrier *c, struct gr_greenlet *g, const stack_t *ss, stack_t *old)
+{
+	stack_t none = g->altstack;
+	long r;
+
+	if (ss) {
+		r = raw(SYS_sigaltstack, ss, 0);
+		if (r < 0)
+			return r;
+		gr_signal_altstack_replaced();
+		altstack_is_set(c, g);
+	}
+	return old ? gr_user_write(old, &none, sizeof(none)) : 0;
+}
+
 long green_sigaltstack(const stack_t *ss, stack_t *old)
 {
 	struct gr_carrier *c = gr_carrier();
 	struct gr_greenlet *g = c->current;
 	long r;
 
+	if (gr_signal_altstack_lent())
+		return first_altstack(c, g, ss, old);
 	if (c->altstack_of && c->altstack_of != g)
 		gr_signal_altstack(g);
 	r = raw(SYS_sigaltstack, ss, old);
-	if (r == 0 && ss) {
-		raw(SYS_sigaltstack, 0, &g->altstack);
-		g->altstack.ss_flags &= ~SS_ONSTACK;
-		c->altstack_of = g;
-	}
+	if (r == 0 && ss)
+		altstack_is_set(c, g);
 	return r;
 }
