@@ -232,6 +232,12 @@ static void signal_arrives(struct gr_note *note)
 	gr_soon(&gr_container(note, struct watched, note)->soon);
 }
 
+void gr_hub_signals_forget(void)
+{
+	for (int sig = 1; sig < GR_NSIG; sig++)
+		watched[sig].on_its_way = 0;
+}
+
 static void on_signal(int sig)
 {
 	if (__atomic_exchange_n(&watched[sig].on_its_way, 1, __ATOMIC_SEQ_CST) == 0)

@@ -13,6 +13,7 @@
 static struct {
 	struct ev_loop *loop;
 	uint64_t looked;		/* carrier->stats.switches when its greenlet last parked by itself */
+	bool running;			/* there is a greenlet for it */
 	bool active;
 	bool polls;			/* its greenlet is in libev's wait, or has nothing to do: not in a callback */
 } own;
@@ -65,7 +66,7 @@ bool gr_loop_active(void)
 
 void gr_loop_forget(void)
 {
-	own.active = own.polls = false;
+	own.running = own.active = own.polls = false;
 	if (own.loop)
 		ev_loop_fork(own.loop);
 }
@@ -79,7 +80,8 @@ struct ev_loop *grove_loop(void)
 	if (!own.loop)
 		return gr_fails_null(ENOMEM);
 	ev_set_loop_release_cb(own.loop, polls, polls_no_more);
-	if (!gr_carrier()->loop_greenlet && !gr_spawn_service("loop", run_loop, NULL))
+	if (!own.running && !gr_spawn_service("loop", run_loop, NULL))
 		return NULL;
+	own.running = true;
 	return own.loop;
 }

@@ -13,6 +13,10 @@ bool gr_loop_look_again(void);
 /* Is there a watcher that may call somebody? */
 bool gr_loop_active(void);
 
+/* In a forked child; watchers stay, and go on with the next grove_loop(). */
 void gr_loop_forget(void);
+
+/* hub.c: in a forked child, what was on its way has not come. */
+void gr_hub_signals_forget(void);
 
 #endif

@@ -2,6 +2,7 @@
  * start.c - the runtime under a program that uses the API: started on first use; the greenlet for callbacks; native threads
  */
 #include "greenlet.h"
+#include "loop.h"
 #include "start.h"
 #include "../gate.h"
 #include "../raw.h"
@@ -91,6 +92,8 @@ void gr_api_fork_child(void)
 	gr_list_init(&api.soon);
 	api.runs_soon = NULL;
 	gr_carrier()->api_on = false;
+	gr_loop_forget();
+	gr_hub_signals_forget();
 	gr_greenlet_fork_child();
 }
 

@@ -20,6 +20,15 @@ static struct {
 	unsigned n;
 } workers = { .idle = { &workers.idle, &workers.idle } };
 
+/* Not the program's: no signal is for it, and it is not counted where it matters whether anybody is left. */
+static void as_service(struct grove_greenlet *rec)
+{
+	rec->g->patched = true;
+	gr_signal_renew(rec->g, ~0ull);
+	rec->counted = true;
+	gr_carrier()->background++;
+}
+
 bool gr_worker_take(struct grove_greenlet *rec)
 {
 	struct gr_carrier *c = gr_carrier();
@@ -37,6 +46,8 @@ bool gr_worker_take(struct grove_greenlet *rec)
 	rec->g = w->g;
 	w->g->api = rec;
 	c->background--;
+	if (rec->service)
+		as_service(rec);
 	gr_wake(w->g, 0);
 	return true;
 }
@@ -78,15 +89,6 @@ static void as_new(struct gr_greenlet *g)
 static bool last_one(const struct gr_carrier *c)
 {
 	return c->stats.alive - c->background <= 1 && c->main->state == GR_DEAD;
-}
-
-/* Not the program's: no signal is for it, and it is not counted where it matters whether anybody is left. */
-static void as_service(struct grove_greenlet *rec)
-{
-	rec->g->patched = true;
-	gr_signal_renew(rec->g, ~0ull);
-	rec->counted = true;
-	gr_carrier()->background++;
 }
 
 static void *work(void *arg)
