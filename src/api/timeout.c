@@ -33,10 +33,9 @@ static int start(struct grove_timeout *t, gr_time deadline, bool shield)
 
 	if (!gr_here())
 		return gr_fails(ENOTSUP);
-	if (i->state == STARTED && i->scope.g == gr_carrier()->current)
-		for (struct gr_scope *s = gr_carrier()->current->scopes; s; s = s->outer)
-			if (s == &i->scope)
-				return gr_fails(EINVAL);
+	for (struct gr_scope *s = gr_carrier()->current->scopes; s; s = s->outer)
+		if (s == &i->scope)
+			return gr_fails(EINVAL);
 	memset(i, 0, sizeof(*i));
 	i->state = STARTED;
 	i->scope.deadline = deadline;
