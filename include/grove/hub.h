@@ -105,6 +105,15 @@ GROVE_API int grove_signal(int sig, grove_signal_fn *fn, void *arg);
  */
 GROVE_API int grove_run(grove_fn *main, void *arg, void **ret_value);
 
+/*
+ * grove_run_until - wait until @object is ready (grove/wait.h), and serve meanwhile
+ * @object: a future, task, greenlet, event ...: any object of grove's
+ *
+ * Returns 0, or -1 with errno EDEADLK, ECANCELED, ETIMEDOUT (a scope around it), EINVAL.  It does not shut down.
+ * Parks: yes.   Threads: the main greenlet.   Follows loop.run_until_complete.
+ */
+GROVE_API int grove_run_until(void *object);
+
 /* grove_run_forever - serve until grove_stop(), which may come first, from any thread or greenlet.   0, or -1 with ECANCELED, EDEADLK.
  * Parks: yes.   Threads: the main greenlet; any.   Follows loop.run_forever, loop.stop. */
 GROVE_API int grove_run_forever(void);

@@ -10,6 +10,7 @@
 #include "info.h"
 #include "loop.h"
 #include <grove/hub.h>
+#include <grove/wait.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -366,6 +367,11 @@ int grove_shutdown(int64_t timeout)
 	free(list);
 	errno = err;
 	return r < 0 ? -1 : n;
+}
+
+int grove_run_until(void *object)
+{
+	return grove_wait(&object, 1, 1, GROVE_FOREVER, NULL) < 0 ? -1 : 0;
 }
 
 int grove_run(grove_fn *main, void *arg, void **ret_value)

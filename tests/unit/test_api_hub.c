@@ -353,6 +353,18 @@ static void *fails(void *arg)
 	return grove_fail((int)(intptr_t)arg);
 }
 
+static void test_run_until(void **state)
+{
+	grove_greenlet *g = grove_spawn(sleeps, (void *)GROVE_MS(5));
+
+	(void)state;
+	assert_int_equal(grove_run_until(g), 0);
+	assert_string_equal(api_log, "slept");
+	assert_int_equal(grove_run_until(NULL), -1);
+	assert_int_equal(errno, EINVAL);
+	grove_release(g);
+}
+
 static void test_run_fails(void **state)
 {
 	(void)state;
@@ -400,6 +412,7 @@ int main(void)
 		api_test(test_signal),
 		api_test(test_handler_does_not_end_a_wait),
 		api_test(test_run_reports_who_is_left),
+		api_test(test_run_until),
 		api_test(test_run_fails),
 	};
 
