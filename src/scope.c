@@ -93,6 +93,17 @@ void gr_scopes_bring(struct gr_scope *innermost)
 	update_limit(g);
 }
 
+/* The frames of @base and what is around it are there, but it may have been left by somebody whose it was not. */
+void gr_scopes_drop(struct gr_scope *base)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+
+	while (base && base->g != g)
+		base = base->outer;
+	g->scopes = base;
+	update_limit(g);
+}
+
 /* Only a greenlet's own scopes: a parked one knows until when it is. */
 void gr_scope_set_deadline(struct gr_scope *s, gr_time deadline)
 {

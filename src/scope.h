@@ -36,6 +36,9 @@ void gr_scope_leave(struct gr_scope *s);
 struct gr_scope *gr_scopes_take(struct gr_scope *base);
 void gr_scopes_bring(struct gr_scope *innermost);
 
+/* The body has ended: the same, without a look at scopes that it has not left, as their frames are gone. */
+void gr_scopes_drop(struct gr_scope *base);
+
 /* Change the deadline of a scope that the current greenlet has entered. */
 void gr_scope_set_deadline(struct gr_scope *s, gr_time deadline);
 

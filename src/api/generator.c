@@ -208,6 +208,7 @@ static _Noreturn void raise_again(struct grove_generator *gen)
 	struct _Unwind_Exception *exc = gen->exception;
 
 	gen->exception = NULL;
+	gr_fiber_unwinds();
 	if (!gen->forced && __cxa_get_globals)
 		__cxa_get_globals()->uncaught += gen->cxx.uncaught;
 	if (gen->forced)	/* libgcc keeps the stop function and its argument there */
@@ -284,19 +285,13 @@ static inline void *stop(struct grove_generator *gen, void *value)
 	return gr_generator_stop(&gen->sp, 1);
 }
 
-/* The scopes that the body has not left lie in frames that are about to go. */
-static void leave_scopes(struct grove_generator *gen, struct gr_greenlet *g)
-{
-	if (GR_UNLIKELY(g->scopes != gen->outer_scopes))
-		gr_scopes_take(gen->outer_scopes);
-}
-
 /* The last thing on the generator's stack */
 static _Noreturn void end(struct grove_generator *gen, int err)
 {
 	gen->error = err;
 	gr_enter();
-	leave_scopes(gen, gr_carrier()->current);
+	if (GR_UNLIKELY(gr_carrier()->current->scopes != gen->outer_scopes))
+		gr_scopes_drop(gen->outer_scopes);
 	take(gen, gr_carrier()->current);
 	gen->state = GROVE_GEN_CLOSED;
 	if (GR_UNLIKELY(gr_fiber_watched())) {
@@ -529,6 +524,7 @@ static void nothing_to_clean(_Unwind_Reason_Code reason, struct _Unwind_Exceptio
 static _Noreturn void unwind(struct grove_generator *gen)
 {
 	gen->dropping = (struct _Unwind_Exception){ .exception_class = OWN_CLASS, .exception_cleanup = nothing_to_clean };
+	gr_fiber_unwinds();
 	_Unwind_ForcedUnwind(&gen->dropping, never_stop, NULL);
 	end(gen, ECANCELED);
 }

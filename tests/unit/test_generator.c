@@ -724,31 +724,22 @@ static void *native(void *arg)
 	errno = 0;
 	if (grove_gen_yield("from here") || errno != EPERM)
 		sum = -1;
-	api_natives--;
+	grove_stop();
 	return (void *)sum;
-}
-
-static void *joins(void *arg)
-{
-	while (api_natives)
-		grove_sleep(GR_MS(1));
-	return arg;
 }
 
 static void a_native_thread_may_ask(void **state)
 {
 	grove_generator *gen = grove_generator_new(three, NULL);
-	grove_greenlet *g;
 	pthread_t thread;
 	void *sum;
 
 	(void)state;
 	api_natives++;
 	assert_int_equal(gr_native_thread(&thread, NULL, native, gen), 0);
-	g = grove_spawn(joins, NULL);
-	grove_join(g, GROVE_FOREVER);
-	grove_release(g);
+	assert_int_equal(grove_run_forever(), 0);
 	pthread_join(thread, &sum);
+	api_natives--;
 	assert_int_equal((long)sum, 6);
 	assert_int_equal(grove_generator_free(gen), 0);
 }
