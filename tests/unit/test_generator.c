@@ -736,7 +736,7 @@ static void a_native_thread_may_ask(void **state)
 
 	(void)state;
 	api_natives++;
-	assert_int_equal(gr_native_thread(&thread, NULL, native, gen), 0);
+	assert_int_equal(pthread_create(&thread, NULL, native, gen), 0);
 	assert_int_equal(grove_run_forever(), 0);
 	pthread_join(thread, &sum);
 	api_natives--;
