@@ -2,6 +2,7 @@
  * worker.c - making threads for greenlets, and keeping idle ones
  */
 #include "worker.h"
+#include "fiber.h"
 #include "tls.h"
 #include "../raw.h"
 #include "../signal.h"
@@ -146,6 +147,7 @@ int gr_worker_new(struct grove_greenlet *rec)
 
 	if (err)
 		return err;
+	gr_fiber_clean(lo, rec->stack_size);
 	err = pthread_attr_init(&attr);
 	if (err) {
 		gr_thread_released(lo);
