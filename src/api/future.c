@@ -390,9 +390,22 @@ void gr_awaitable_cancel(void *aw)
 
 void gr_unshield(struct gr_scope *s)
 {
+	if (!s->g)
+		return;
 	gr_enter();
 	gr_scope_leave(s);
 	gr_leave_quietly();
+}
+
+void gr_wait_shielded(const char *waits, const void *object, struct gr_turn *turn)
+{
+	struct gr_scope shield GR_SHIELD;
+
+	gr_scope_enter(&shield);
+	gr_wait_alone(waits, object, GR_NEVER, turn);
+	while (!turn->given)
+		gr_park(waits, GR_NEVER, 0);
+	gr_scope_leave(&shield);
 }
 
 void gr_awaitable_wait_shielded(void *aw)

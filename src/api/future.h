@@ -55,6 +55,10 @@ void gr_awaitable_wait_shielded(void *aw);
 #define GR_SHIELD __attribute__((cleanup(gr_unshield))) = { .deadline = GR_NEVER, .shield = true }
 void gr_unshield(struct gr_scope *s);
 
+/* gr_wait_alone() without an end, shielded, for who cannot leave before others have let go of his memory; inside.  What would break it off
+ * later than it began, as EDEADLK would, does not. */
+void gr_wait_shielded(const char *waits, const void *object, struct gr_turn *turn);
+
 /* Wait for one and its outcome, outside.  @cancels: when the wait is broken off, @aw is cancelled, and waited for until it has ended.
  * 0, or -1 with errno. */
 int gr_await(void *aw, void **ret_value, gr_time deadline, bool cancels);

@@ -63,7 +63,7 @@ static int wait_for_items(struct map *m, gr_time deadline)
 {
 	int r;
 
-	if (!m->alive || (m->error && !m->ending))
+	if (!m->alive || m->error)
 		return 0;
 	m->waiting = true;
 	r = gr_wait_alone("pool map", m, deadline, &m->turn);
@@ -74,7 +74,6 @@ static int wait_for_items(struct map *m, gr_time deadline)
 /* Kill what is under way, and wait for its end. */
 static void end_map(struct map *m)
 {
-	struct gr_scope shield GR_SHIELD;
 	int was = errno;
 
 	m->ending = true;
@@ -83,9 +82,10 @@ static void end_map(struct map *m)
 		if (m->items[i].g)
 			kill_item(m->items[i].g);
 	gr_enter();
-	gr_scope_enter(&shield);
-	while (m->alive)
-		wait_for_items(m, GR_NEVER);
+	while (m->alive) {
+		m->waiting = true;
+		gr_wait_shielded("pool map", m, &m->turn);
+	}
 	gr_leave_quietly();
 	free(m->items);
 	errno = was;
@@ -572,8 +572,7 @@ static void end_items(struct grove_imap *it)
 	gr_enter();
 	while (it->alive) {
 		it->end_waits = true;
-		gr_wait_alone("imap", it, GR_NEVER, &it->end_turn);
-		it->end_waits = false;
+		gr_wait_shielded("imap", it, &it->end_turn);
 	}
 	gr_leave_quietly();
 }
