@@ -247,7 +247,8 @@ void gr_soon(struct gr_soon *job);
 int gr_native_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 
 /* Values of grove/local.h: destroyed when their greenlet ends, outside; inherited by @g when it is spawned. */
-void gr_locals_end(struct grove_greenlet *g) __attribute__((weak));
-void gr_locals_inherit(struct grove_greenlet *g) __attribute__((weak));
+void gr_locals_end(struct grove_greenlet *g);
+void gr_locals_inherit(struct grove_greenlet *g);
+void gr_locals_drop(struct grove_greenlet *g);		/* what it inherited, where it never runs; inside or outside */
 
 #endif

@@ -97,6 +97,19 @@ static void forget_inside(struct grove_greenlet *rec)
 	gr_list_push_front(&free_records, &rec->all);
 }
 
+/* A public half for a pthread; inside.  NULL: no memory. */
+static struct grove_greenlet *adopt(struct gr_greenlet *g)
+{
+	struct grove_greenlet *rec = record_new();
+
+	if (rec) {
+		rec->g = g;
+		rec->life = GR_STARTED;
+		g->api = rec;
+	}
+	return rec;
+}
+
 struct grove_greenlet *gr_self(void)
 {
 	struct gr_greenlet *g = gr_carrier()->current;
@@ -105,16 +118,21 @@ struct grove_greenlet *gr_self(void)
 	if (GR_LIKELY(rec != NULL))
 		return rec;
 	gr_enter();
-	rec = record_new();
-	if (rec) {
-		rec->g = g;
-		rec->life = GR_STARTED;
-		g->api = rec;
-	}
+	rec = adopt(g);
 	gr_leave_quietly();
 	if (!rec)
 		errno = ENOMEM;
 	return rec;
+}
+
+void gr_greenlet_adopt_main(void)
+{
+	struct gr_greenlet *main = gr_carrier()->main;
+
+	gr_enter();
+	if (!main->api && main->state != GR_DEAD)
+		adopt(main);
+	gr_leave_quietly();
 }
 
 grove_greenlet *grove_current(void)
@@ -268,6 +286,7 @@ static void ends_with(struct grove_greenlet *rec, int err)
 {
 	rec->error = err;
 	rec->value = NULL;
+	gr_locals_drop(rec);
 	gr_greenlet_ended(rec);
 }
 
@@ -471,6 +490,7 @@ static struct grove_greenlet *spawn(const struct grove_spawn_attr *attr, grove_f
 	err = GR_UNLIKELY(a->delay) ? delay(rec, a->delay) : find_worker(rec);
 	if (GR_UNLIKELY(err)) {
 		rec->life = GR_ENDED;
+		gr_locals_drop(rec);
 		forget(rec);
 		return gr_fails_null(err);
 	}
