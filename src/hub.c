@@ -223,8 +223,9 @@ static void arm(gr_time next)
 
 static void run_timers(struct gr_carrier *c)
 {
+	c->turn_at = gr_now();
 	if (gr_timers_next(&c->timers) != GR_NEVER)
-		gr_timers_run(&c->timers, gr_now());
+		gr_timers_run(&c->timers, c->turn_at);
 }
 
 static void turn(struct gr_carrier *c)

@@ -214,11 +214,23 @@ static struct gr_greenlet *pick(struct gr_carrier *c)
 	return c->hub;
 }
 
+/* In a call through the gate the caller's vector registers are not ours to use. */
+static __attribute__((noinline, cold)) void tell_of_switch(struct gr_carrier *c, struct gr_greenlet *from, struct gr_greenlet *to)
+{
+	c->switch_to = to;
+	if (from->regs)
+		gr_with_vectors(c->on_switch);
+	else
+		c->on_switch();
+}
+
 static void switch_to_next(struct gr_carrier *c)
 {
 	struct gr_greenlet *from = c->current, *to = pick(c);
 	uintptr_t fs = to->fs == from->fs ? 0 : to->fs;
 
+	if (GR_UNLIKELY(c->on_switch != NULL))
+		tell_of_switch(c, from, to);
 	to->state = GR_RUNNING;
 	if (to == from)
 		return;
@@ -251,6 +263,7 @@ int gr_park(const char *waits, gr_time deadline, unsigned flags)
 		deadline = g->limit;
 	}
 	g->waits = waits;
+	g->parked_at = c->turn_at;
 	g->park_flags = flags;
 	g->parks++;
 	g->result = 0;
@@ -344,6 +357,7 @@ int gr_start(void)
 	c->main = c->current = &main_greenlet;
 	c->stats.alive = c->stats.at_most = 1;
 	c->budget = BUDGET;
+	c->turn_at = gr_now();
 	raw(SYS_prctl, PR_GET_NAME, main_greenlet.name);
 	raw(SYS_get_robust_list, 0, &main_greenlet.robust, &robust_size);
 	return 0;

@@ -47,9 +47,10 @@ struct gr_greenlet {
 	struct gr_list signals;		/* signals directed to it and not yet delivered (signal.c) */
 	struct gr_timer timer;		/* in carrier->timers while parked with a deadline */
 	const char *waits;		/* what it is parked in, for people: "futex", "fd", "sleep", ... */
-	int tid;			/* as the program sees it; main: the process id, others: from GR_FIRST_TID up */
+	gr_time parked_at;		/* the hub's last turn before its last park began */
 	gr_time limit;			/* scope.h: what ends a park before its own deadline, or GR_NEVER */
 
+	int tid;			/* as the program sees it; main: the process id, others: from GR_FIRST_TID up */
 	struct gr_list all;		/* in carrier->all, from birth to death */
 	int *clear_tid;			/* set_tid_address, CLONE_CHILD_CLEARTID: cleared and woken when it ends */
 	void *robust;			/* struct robust_list_head *, or NULL */
@@ -69,7 +70,6 @@ struct gr_greenlet {
 	struct gr_place *in_line;	/* where it stands in line, or NULL */
 	struct grove_generator *generator;	/* whose body it is in, the innermost (api/generator.c) */
 	const void *waits_on;		/* the object of the API that it is parked at */
-	gr_time parked_at;		/* when its last park began */
 } __attribute__((aligned(64)));
 
 #define GR_PARK_INTR	GR_BIT(0)	/* a signal for this greenlet may end it: -EINTR; so may its limit (scope.h): -GR_EBROKEN */
@@ -98,6 +98,9 @@ struct gr_carrier {
 	struct gr_list idlers;		/* gr_turn (api/api.h): who runs when nobody else can */
 	struct gr_timers timers;
 	unsigned since_hub;		/* switches since the hub had its turn */
+	gr_time turn_at;		/* when the hub had its last turn */
+	int (*on_switch)(void);		/* somebody is to be told of switches: from .current to .switch_to; or NULL */
+	struct gr_greenlet *switch_to;
 	int budget;			/* green calls left before the current greenlet must yield */
 	int pid, tid;			/* of the kernel */
 	uint64_t kernel_mask;		/* the signal mask the kernel has for us now */

@@ -3,88 +3,77 @@
  */
 #include "info.h"
 #include "greenlet.h"
-#include "../raw.h"
 #include <string.h>
 
-struct line {
-	char text[160];
-	size_t n;
-};
-
-static void add(struct line *l, const char *s)
-{
-	while (*s && l->n < sizeof(l->text) - 1)
-		l->text[l->n++] = *s++;
-}
-
-static void add_number(struct line *l, uint64_t v, unsigned base)
-{
-	char digits[24];
-	size_t n = sizeof(digits);
-
-	digits[--n] = '\0';
-	do
-		digits[--n] = "0123456789abcdef"[v % base];
-	while (v /= base);
-	add(l, digits + n);
-}
-
-static void print(int fd, struct line *l)
-{
-	add(l, "\n");
-	raw(SYS_write, fd, l->text, l->n);
-}
-
-static const char *kind(const void *object)
+const char *gr_info_kind(const void *object)
 {
 	static const char *const names[] = {
-		[0] = "greenlet", "future", "event", "semaphore", "lock", "condition", "rwlock", "barrier", "queue", "channel", "group",
-		"pool", "job", "child", "server", "generator", "task group", "thread pool", "prefork", "pipeline", "iwait",
+#define NAME(type, name) [type - GR_GREENLET] = name
+		NAME(GR_GREENLET, "greenlet"), NAME(GR_FUTURE, "future"), NAME(GR_EVENT, "event"), NAME(GR_SEMAPHORE, "semaphore"),
+		NAME(GR_RLOCK, "lock"), NAME(GR_CONDITION, "condition"), NAME(GR_RWLOCK, "rwlock"), NAME(GR_BARRIER, "barrier"),
+		NAME(GR_QUEUE, "queue"), NAME(GR_CHANNEL, "channel"), NAME(GR_GROUP, "group"), NAME(GR_POOL, "pool"), NAME(GR_JOB, "job"),
+		NAME(GR_CHILD, "child"), NAME(GR_SERVER, "server"), NAME(GR_GENERATOR, "generator"), NAME(GR_TASK_GROUP, "task group"),
+		NAME(GR_THREADPOOL, "thread pool"), NAME(GR_PREFORK, "prefork"), NAME(GR_PIPELINE, "pipeline"), NAME(GR_IWAIT, "iwait"),
+		NAME(GR_IMAP, "imap"),
+#undef NAME
 	};
+	enum gr_type type = gr_is_any(object) ? ((const struct gr_object *)object)->type : GR_TYPES_END;
 
-	return gr_is_any(object) ? names[((const struct gr_object *)object)->type - GR_GREENLET] : NULL;
+	return type - GR_GREENLET < GR_LENGTH(names) ? names[type - GR_GREENLET] : NULL;
 }
 
-static void describe(struct line *l, const struct gr_greenlet *g)
+static void put_title(struct gr_line *l, const struct grove_greenlet *rec)
 {
 	char title[GR_API_NAME];
-	const struct grove_greenlet *other;
 
-	add(l, "grove:   ");
-	add(l, g->api ? gr_greenlet_title(g->api, title, sizeof(title)) : g == gr_carrier()->main ? "main" : "thread");
-	add(l, " (tid ");
-	add_number(l, (uint64_t)g->tid, 10);
-	add(l, ") waits for ");
-	add(l, g->waits ? g->waits : "its turn");
-	if (!g->waits_on)
+	gr_line_put(l, gr_greenlet_title(rec, title, sizeof(title)));
+}
+
+static void put_object(struct gr_line *l, const struct gr_greenlet *g)
+{
+	const char *kind = gr_info_kind(g->waits_on);
+
+	if (!kind)
 		return;
-	if (kind(g->waits_on) && strcmp(kind(g->waits_on), g->waits) != 0) {
-		add(l, " of ");
-		add(l, kind(g->waits_on));
+	if (strcmp(kind, g->waits) != 0) {
+		gr_line_put(l, " of ");
+		gr_line_put(l, kind);
 	}
-	other = gr_is(g->waits_on, GR_GREENLET) ? g->waits_on : NULL;
-	add(l, " ");
-	if (other) {
-		add(l, gr_greenlet_title(other, title, sizeof(title)));
-		return;
-	}
-	add(l, "0x");
-	add_number(l, (uintptr_t)g->waits_on, 16);
+	gr_line_put(l, " ");
+	if (gr_is(g->waits_on, GR_GREENLET))
+		put_title(l, g->waits_on);
+	else
+		gr_line_number(l, (uintptr_t)g->waits_on, 16);
+}
+
+static void print(int fd, const struct gr_greenlet *g)
+{
+	struct gr_line l = { .used = 0 };
+
+	gr_line_put(&l, "grove:   ");
+	if (g->api)
+		put_title(&l, g->api);
+	else
+		gr_line_put(&l, g == gr_carrier()->main ? "main" : "thread");
+	gr_line_put(&l, " (tid ");
+	gr_line_number(&l, (uint64_t)g->tid, 10);
+	gr_line_put(&l, ") waits for ");
+	gr_line_put(&l, g->waits ? g->waits : "its turn");
+	if (g->waits)
+		put_object(&l, g);
+	gr_line_write(&l, fd);
 }
 
 void gr_info_print_blocked(int fd)
 {
-	struct line head = { .n = 0 };
+	struct gr_line head = { .used = 0 };
 
-	add(&head, "grove: would block forever; nothing is left that could wake one of these:");
-	print(fd, &head);
+	gr_line_put(&head, "grove: would block forever; nothing is left that could wake one of these:");
+	gr_line_write(&head, fd);
 	gr_list_each(it, &gr_carrier()->all) {
 		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, all);
-		struct line l = { .n = 0 };
 
-		if (g->state != GR_PARKED || (g->api && g->api->service) || (g->waits && !strcmp(g->waits, "idle") && !g->api))
-			continue;
-		describe(&l, g);
-		print(fd, &l);
+		if (g->state == GR_PARKED && !(g->api && g->api->service) && !(!g->api && g->waits && !strcmp(g->waits, "idle")))
+			print(fd, g);
 	}
 }

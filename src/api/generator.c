@@ -11,6 +11,7 @@
  */
 #include "api.h"
 #include "fiber.h"
+#include "info.h"
 #include "../stack.h"
 #include <grove/generator.h>
 #include <pthread.h>
@@ -579,4 +580,11 @@ void *grove_gen_fail(int err)
 grove_generator *grove_gen_current(void)
 {
 	return current();
+}
+
+/* Our frame is gr_switch()'s without the eight bytes below (generator.S). */
+const void *gr_generator_consumer(const struct grove_generator *gen, const struct grove_generator **ret_outer)
+{
+	*ret_outer = gen->outer;
+	return (const char *)gen->sp - 8;
 }

@@ -44,6 +44,9 @@ struct grove_greenlet {
 	char name[GR_API_NAME];		/* empty: made of the id when asked for */
 };
 
+/* The first of all: the main thread gets its public half, and with it the number 1. */
+void gr_greenlet_adopt_main(void);
+
 /* Inside, or in the hub: take up a greenlet whose delay is over. */
 void gr_greenlet_begin(struct grove_greenlet *rec);
 

@@ -51,6 +51,7 @@ void gr_soon(struct gr_soon *job)
 static bool start_api(struct gr_carrier *c)
 {
 	c->api_on = true;
+	gr_greenlet_adopt_main();
 	if (!gr_spawn_service("callbacks", run_callbacks, NULL)) {
 		c->api_on = false;
 		return false;

@@ -27,6 +27,10 @@ struct gr_regs {
 void gr_switch(void **save_sp, void *load_sp, uintptr_t load_fs);
 void gr_switch_x(void **save_sp, void *load_sp, uintptr_t load_fs);
 
+/* fn(arg), from which an unwinder goes on in the greenlet that gr_switch() left at @sp, after gr_walk_begins: see switch.S. */
+void gr_walk_from(const void *sp, void (*fn)(void *), void *arg);
+extern const char gr_walk_begins[];
+
 /* fn(), ordinary code that may use vector registers, called from within a green call: they are kept as gr_switch_x keeps them. */
 int gr_with_vectors(int (*fn)(void));
 

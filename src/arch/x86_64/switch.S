@@ -154,6 +154,41 @@ gr_switch_prctl:
 	KEEPING_VECTORS gr_with_vectors, *%rdi
 
 /*
+ * void gr_walk_from(const void *sp, void (*fn)(void *), void *arg);
+ *   Calls fn(arg).  To an unwinder the frame above this one, at gr_walk_begins, is that of the gr_switch() which left @sp behind: so a
+ *   backtrace made in fn goes on in the greenlet that is parked there.  Nothing may be thrown through here.
+ */
+	.globl	gr_walk_from, gr_walk_begins
+	.hidden	gr_walk_from, gr_walk_begins
+	.type	gr_walk_from, @function
+	.p2align 4
+gr_walk_from:
+	.cfi_startproc
+	pushq	%rbx
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset rbx, 0
+	movq	%rdi, %rbx
+	movq	%rdx, %rdi
+	.cfi_remember_state
+	.cfi_def_cfa rbx, 64
+	.cfi_offset rip, -8
+	.cfi_offset rbp, -16
+	.cfi_offset rbx, -24
+	.cfi_offset r12, -32
+	.cfi_offset r13, -40
+	.cfi_offset r14, -48
+	.cfi_offset r15, -56
+	call	*%rsi
+gr_walk_begins:
+	.cfi_restore_state
+	popq	%rbx
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore rbx
+	ret
+	.cfi_endproc
+	.size	gr_walk_from, . - gr_walk_from
+
+/*
  * First frame of a greenlet that starts with a function: r12 = argument, rbx = function; rsp is 16-aligned, rbp 0 ends backtraces.
  */
 	.globl	gr_frame_start
