@@ -7,12 +7,13 @@
  *
  *	grove: 3 greenlets, 1 ready, 1 parked
  *	main (id 1): running
- *	    main+0x4c in server
- *	|-- accept (id 3): waits for fd, 12.041 s
- *	|       grove_wait_read in libgrove.so.0
- *	|       accept_loop+0x35 in server
- *	|   `-- greenlet-7 (id 7): ready
- *	|           handle+0x1f in server
+ *	|       grove_print_run_info+0x4f in libgrove.so.0
+ *	|       main+0x4c in server
+ *	`-- accept (id 3): waits for fd, 12.041 s
+ *	    |       grove_wait_read+0x93 in libgrove.so.0
+ *	    |       accept_loop+0x35 in server
+ *	    `-- greenlet-7 (id 7): ready
+ *	                handle+0x1f in server
  *
  * A frame of a function that is not exported is shown as an offset, which addr2line(1) resolves: 0x1234 in server.  Programs linked with
  * -rdynamic show all their names but those of static functions.

@@ -73,7 +73,7 @@ void gr_info_print_blocked(int fd)
 	gr_list_each(it, &gr_carrier()->all) {
 		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, all);
 
-		if (g->state == GR_PARKED && !(g->api && g->api->service) && !(!g->api && g->waits && !strcmp(g->waits, "idle")))
+		if (g->state == GR_PARKED && !(g->api ? g->api->service : g->worker))
 			print(fd, g);
 	}
 }

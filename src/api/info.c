@@ -108,10 +108,9 @@ struct picture {
 	unsigned flags;
 };
 
-/* A worker that has no greenlet to run is nobody. */
 static bool is_pthread(const struct gr_greenlet *g)
 {
-	return !g->api && !(g->waits && strcmp(g->waits, "idle") == 0);
+	return !g->api && !g->worker;
 }
 
 static bool is_shown(const struct grove_greenlet *rec, unsigned flags)
@@ -377,23 +376,35 @@ static void print_frame(FILE *out, void *pc)
 		fprintf(out, "0x%lx in %s\n", (unsigned long)((uintptr_t)pc - map->l_addr), base_name(info.dli_fname));
 }
 
+/* Nor are those of the thread that runs a greenlet: below its function, grove's and then two of libc's. */
+static int outermost(const struct grove_info *info)
+{
+	int end = info->depth;
+
+	while (end > 0 && info->depth - end < 3 && !is_internal(info->stack[end - 1]))
+		end--;
+	if (end == 0 || !is_internal(info->stack[end - 1]))
+		return info->depth;
+	while (end > 1 && is_internal(info->stack[end - 1]))
+		end--;
+	return end;
+}
+
 static void print_item(FILE *out, const struct picture *p, size_t i, gr_time now)
 {
 	const struct grove_info *info = &p->items[i].info;
-	int at = 0;
+	int at = 0, end = outermost(info);
 
 	indent(out, p, i, false);
-	fprintf(out, "%s (", info->name);
 	if (info->id)
-		fprintf(out, "id %llu", (unsigned long long)info->id);
+		fprintf(out, "%s (id %llu): ", info->name, (unsigned long long)info->id);
 	else
-		fprintf(out, "tid %d", info->tid);
-	fputs("): ", out);
+		fprintf(out, "thread %s (tid %d): ", info->name, info->tid);
 	print_state(out, info, now);
 	fputc('\n', out);
-	while (at < info->depth - 1 && is_internal(info->stack[at]))
+	while (at < end - 1 && is_internal(info->stack[at]))
 		at++;
-	for (; at < info->depth; at++) {
+	for (; at < end; at++) {
 		indent(out, p, i, true);
 		fputs("    ", out);
 		print_frame(out, info->stack[at]);

@@ -8,7 +8,6 @@
 #include "../clock.h"
 #include <grove/trace.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct assertion {
 	struct gr_list link;
@@ -61,7 +60,7 @@ static void look_at_asserts(const struct grove_greenlet *from, const struct grov
 /* A thread between two greenlets only seems to wait. */
 static bool parks(const struct gr_greenlet *g)
 {
-	return g->state == GR_PARKED && (g->api || strcmp(g->waits, "idle") != 0);
+	return g->state == GR_PARKED && (g->api || !g->worker);
 }
 
 static void tell(const struct gr_greenlet *from, const struct gr_greenlet *to, gr_time now)

@@ -54,8 +54,9 @@ static long adopt(uint64_t flags, void *stack, int *parent_tid, int *child_tid, 
 {
 	struct gr_carrier *c = gr_carrier();
 	struct gr_greenlet *me = c->current, *g;
+	uint8_t next = next_clone(c);
 
-	if (next_clone(c) == GR_CLONE_NATIVE)
+	if (next == GR_CLONE_NATIVE)
 		return native(c, flags);
 	if (!me->regs || !(flags & CLONE_SETTLS) || !stack)
 		return -EINVAL;
@@ -71,6 +72,7 @@ static long adopt(uint64_t flags, void *stack, int *parent_tid, int *child_tid, 
 		if (!c->tid_at)
 			c->tid_at = (char *)child_tid - (char *)tls;
 	}
+	g->worker = next == GR_CLONE_GREEN;
 	gr_thread_born(tls, stack);
 	gr_greenlet_start(g, gr_frame_clone(me->regs, stack, gr_thread_starts));
 	return g->tid;
