@@ -116,9 +116,16 @@ int grove_timeout_cancel(struct grove_timeout *t)
 	return gr_leave(0);
 }
 
+/* The function has left by an exception: its frames are going, and the scope with them. */
+static void stop_unless_stopped(struct grove_timeout *t)
+{
+	if (is_started(t))
+		grove_timeout_stop(t);
+}
+
 int grove_move_on_after(int64_t ns, grove_fn *fn, void *arg, void **ret_value)
 {
-	struct grove_timeout t = { { 0 } };
+	struct grove_timeout t __attribute__((cleanup(stop_unless_stopped))) = { { 0 } };
 	void *value;
 	int r;
 

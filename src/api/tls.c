@@ -27,8 +27,9 @@ static struct tls {
 	enum { UNKNOWN, RENEWS, CANNOT } state;
 	void (*call_dtors)(void);	/* libc's, for C++ thread_local */
 	ptrdiff_t keys_used;		/* where in struct pthread libc notes that the thread has set a key */
-	unsigned loads;			/* carrier->loads when the modules were last looked at */
-	bool late;			/* some came later: their variables may be anywhere */
+	unsigned long long changes;	/* how often a module had come or gone when they were last looked at */
+	unsigned generation;		/* of what is known of them */
+	bool late;			/* the variables of some may be anywhere, and only where a thread has used them */
 	size_t n;
 	struct module modules[MODULES];
 } tls;
@@ -99,10 +100,10 @@ static bool has_libc(const struct dl_phdr_info *info, size_t size)
 	return data && e >= data && e < data + size;
 }
 
-/* The TLS segment of @info, unless it is libc's, or our caller has none of it */
+/* The TLS segment of @info, unless it is libc's */
 static const ElfW(Phdr) *segment(const struct dl_phdr_info *info, size_t size)
 {
-	if (size < offsetof(struct dl_phdr_info, dlpi_tls_data) + sizeof(info->dlpi_tls_data) || !info->dlpi_tls_data)
+	if (size < offsetof(struct dl_phdr_info, dlpi_tls_data) + sizeof(info->dlpi_tls_data))
 		return NULL;
 	for (int i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_TLS)
@@ -113,15 +114,18 @@ static const ElfW(Phdr) *segment(const struct dl_phdr_info *info, size_t size)
 static int note_module(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	const ElfW(Phdr) *p = segment(info, size);
+	ptrdiff_t at = p ? (char *)info->dlpi_tls_data - (char *)gr_fs_self() : 0;
 
 	(void)arg;
 	if (!p)
 		return 0;
+	if (!info->dlpi_tls_data || at >= 0 || at < -STATIC_MAX) {
+		tls.late = true;
+		return 0;
+	}
 	if (tls.n == MODULES)
 		return 1;
-	tls.modules[tls.n] = (struct module){ (char *)info->dlpi_tls_data - (char *)gr_fs_self(),
-					      (void *)(info->dlpi_addr + p->p_vaddr), p->p_filesz, p->p_memsz };
-	tls.late |= tls.modules[tls.n++].at < -STATIC_MAX;
+	tls.modules[tls.n++] = (struct module){ at, (void *)(info->dlpi_addr + p->p_vaddr), p->p_filesz, p->p_memsz };
 	return 0;
 }
 
@@ -130,35 +134,42 @@ static int renew_late(struct dl_phdr_info *info, size_t size, void *arg)
 	const ElfW(Phdr) *p = segment(info, size);
 
 	(void)arg;
-	if (!p)
+	if (!p || !info->dlpi_tls_data)
 		return 0;
 	memcpy(info->dlpi_tls_data, (void *)(info->dlpi_addr + p->p_vaddr), p->p_filesz);
 	memset((char *)info->dlpi_tls_data + p->p_filesz, 0, p->p_memsz - p->p_filesz);
 	return 0;
 }
 
-static int count_module(struct dl_phdr_info *info, size_t size, void *arg)
+static int count_changes(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	*(size_t *)arg += segment(info, size) != NULL;
-	return 0;
+	(void)size;
+	*(unsigned long long *)arg = info->dlpi_adds + info->dlpi_subs;
+	return 1;			/* every module knows: the first one will do */
 }
 
-/* Most libraries that come later have no variables of this kind.  One of those is allocated for a thread when it is first used. */
-static void look_for_late(void)
+static unsigned long long changes(void)
 {
-	size_t n = 0;
+	unsigned long long n = 0;
 
-	tls.loads = gr_carrier()->loads;
-	dl_iterate_phdr(count_module, &n);
-	tls.late |= n != tls.n;
+	dl_iterate_phdr(count_changes, &n);
+	return n;
+}
+
+static void learn_modules(unsigned long long now)
+{
+	tls.changes = now;
+	tls.generation++;
+	tls.n = 0;
+	tls.late = false;
+	if (dl_iterate_phdr(note_module, NULL) != 0)
+		tls.state = CANNOT;
 }
 
 static void renew_modules(void)
 {
 	char *self = (char *)gr_fs_self();
 
-	if (GR_UNLIKELY(gr_carrier()->loads != tls.loads))
-		look_for_late();
 	if (GR_UNLIKELY(tls.late)) {
 		dl_iterate_phdr(renew_late, NULL);
 		return;
@@ -171,26 +182,34 @@ static void renew_modules(void)
 	}
 }
 
-void gr_tls_learn(const char *stack_top)
+static void learn_libc(const char *stack_top)
 {
-	if (tls.state != UNKNOWN)
-		return;
 	tls.state = CANNOT;
 	tls.call_dtors = (void (*)(void))dlsym(RTLD_DEFAULT, "__call_tls_dtors");
 	if (!tls.call_dtors || !nobody_in_between())
 		return;
 	tls.keys_used = find_keys_used(stack_top);
-	tls.loads = gr_carrier()->loads;
-	if (tls.keys_used && dl_iterate_phdr(note_module, NULL) == 0)
+	if (tls.keys_used)
 		tls.state = RENEWS;
 }
 
-bool gr_tls_renew(void)
+unsigned gr_tls_learn(const char *stack_top)
+{
+	unsigned long long now = changes();
+
+	if (tls.state == UNKNOWN)
+		learn_libc(stack_top);
+	if (tls.state == RENEWS && (!tls.generation || now != tls.changes))
+		learn_modules(now);
+	return tls.generation;
+}
+
+bool gr_tls_renew(unsigned born)
 {
 	if (tls.state != RENEWS || *((char *)gr_fs_self() + tls.keys_used))
 		return false;
 	tls.call_dtors();
-	if (*((char *)gr_fs_self() + tls.keys_used))
+	if (*((char *)gr_fs_self() + tls.keys_used) || born != tls.generation || changes() != tls.changes)
 		return false;
 	renew_modules();
 	if (GR_UNLIKELY(uselocale((locale_t)0) != LC_GLOBAL_LOCALE))

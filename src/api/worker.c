@@ -87,9 +87,31 @@ static void as_new(struct gr_greenlet *g)
 }
 
 /* Would the process have ended by now if this thread ended?  Then it is time. */
-static bool last_one(const struct gr_carrier *c)
+static bool last_one(const struct gr_carrier *c, const struct gr_worker *w)
 {
-	return c->stats.alive - c->background <= 1 && c->main->state == GR_DEAD;
+	return c->main->state == GR_DEAD && !c->native_threads && c->stats.alive - c->background <= !w->rec->counted;
+}
+
+/* The end of the block that libc has put at the top of our stack. */
+static const char *stack_top(const struct gr_worker *w)
+{
+	struct gr_stack stack;
+
+	return gr_stack_at(w, &stack) ? (const char *)stack.lo + stack.size : (const char *)w->g->fs;
+}
+
+/* Robust mutexes that it has left locked: others are to be told that their owner has died. */
+static bool leaves_locks(const struct gr_greenlet *g)
+{
+	const void *first;
+
+	return g->robust && (gr_user_read(&first, g->robust, sizeof(first)) < 0 || first != g->robust);
+}
+
+/* Some of what a thread leaves behind is only seen to when it ends; and in a forked child the thread is what was the main thread there. */
+static bool must_end(const struct gr_carrier *c, const struct gr_worker *w)
+{
+	return w->g == c->main || !(w->g->altstack.ss_flags & SS_DISABLE) || leaves_locks(w->g) || !gr_tls_renew(w->born);
 }
 
 static void *work(void *arg)
@@ -105,15 +127,15 @@ static void *work(void *arg)
 	if (w.rec->service)
 		as_service(w.rec);
 	gr_leave_quietly();
-	gr_tls_learn((const char *)&w);
+	w.born = gr_tls_learn(stack_top(&w));
 	do {
 		gr_greenlet_run(w.rec);
-		if (last_one(c))
+		if (last_one(c, &w))
 			exit(0);		/* as libc does; it counts the idle ones, too */
 		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 		pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
 		pthread_testcancel();
-		if (!(w.g->altstack.ss_flags & SS_DISABLE) || !gr_tls_renew())
+		if (must_end(c, &w))
 			return NULL;		/* libc ends the thread, and gr_greenlet_gone() tells of it */
 		gr_enter();
 		gr_greenlet_ended(w.rec);

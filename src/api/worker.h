@@ -13,6 +13,7 @@ struct gr_worker {
 	struct grove_greenlet *rec;	/* the one it runs */
 	size_t stack_size;
 	unsigned served;
+	unsigned born;			/* gr_tls_learn() */
 };
 
 /* An idle worker takes @rec on; inside.  False: there is none. */
