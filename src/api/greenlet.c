@@ -2,6 +2,7 @@
  * greenlet.c - records of greenlets: spawning, ending, and everything that is asked about them
  */
 #include "greenlet.h"
+#include "threadpool.h"
 #include "worker.h"
 #include "../clock.h"
 #include "../raw.h"
@@ -661,8 +662,12 @@ void *grove_fail(int err)
 {
 	struct grove_greenlet *rec = grove_current();
 
+	if (err < 0 || err > ERRNO_MAX)
+		err = EINVAL;
 	if (rec)
-		rec->failing = err > 0 && err <= ERRNO_MAX ? err : err ? EINVAL : 0;
+		rec->failing = err;
+	else
+		gr_job_fail(err);
 	return NULL;
 }
 

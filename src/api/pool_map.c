@@ -23,6 +23,7 @@ static void kill_item(struct grove_greenlet *g)
 /* --- map --------------------------------------------------------------------------------------------------------------------------- */
 
 struct map {
+	grove_pool *pool;
 	struct gr_turn turn;
 	bool waiting;			/* .turn is the caller's, until there is news */
 	bool ending;			/* errors are no news any more */
@@ -66,7 +67,7 @@ static int wait_for_items(struct map *m, gr_time deadline)
 	if (!m->alive || m->error)
 		return 0;
 	m->waiting = true;
-	r = gr_wait_alone("pool map", m, deadline, &m->turn);
+	r = gr_wait_alone("pool map", m->pool, deadline, &m->turn);
 	m->waiting = false;
 	return r;
 }
@@ -84,17 +85,17 @@ static void end_map(struct map *m)
 	gr_enter();
 	while (m->alive) {
 		m->waiting = true;
-		gr_wait_shielded("pool map", m, &m->turn);
+		gr_wait_shielded("pool map", m->pool, &m->turn);
 	}
 	gr_leave_quietly();
 	free(m->items);
 	errno = was;
 }
 
-static int begin_item(struct map *m, grove_pool *pool, grove_fn *fn, void *arg, gr_time deadline)
+static int begin_item(struct map *m, grove_fn *fn, void *arg, gr_time deadline)
 {
 	struct map_item *item = &m->items[m->n];
-	struct grove_greenlet *g = gr_group_spawn(pool, fn, arg, deadline);
+	struct grove_greenlet *g = gr_group_spawn(m->pool, fn, arg, deadline);
 
 	if (!g)
 		return -1;
@@ -114,14 +115,14 @@ static int begin_item(struct map *m, grove_pool *pool, grove_fn *fn, void *arg, 
 
 static int map(grove_pool *pool, grove_fn *fn, void *const *args, size_t n, void **ret_values, gr_time deadline)
 {
-	struct map m __attribute__((cleanup(end_map))) = { .ret_values = ret_values };
+	struct map m __attribute__((cleanup(end_map))) = { .pool = pool, .ret_values = ret_values };
 	int r;
 
 	m.items = calloc(n ? n : 1, sizeof(*m.items));
 	if (!m.items)
 		return -1;
 	for (size_t i = 0; i < n && !m.error; i++)
-		if (begin_item(&m, pool, fn, args[i], deadline) < 0)
+		if (begin_item(&m, fn, args[i], deadline) < 0)
 			return m.error ? gr_fails(m.error) : -1;
 	gr_enter();
 	r = wait_for_items(&m, deadline);

@@ -4,6 +4,7 @@
 #include "greenlet.h"
 #include "loop.h"
 #include "start.h"
+#include "threadpool.h"
 #include "../gate.h"
 #include "../raw.h"
 #include <linux/futex.h>
@@ -96,6 +97,7 @@ void gr_api_fork_child(void)
 	gr_loop_forget();
 	gr_hub_signals_forget();
 	gr_greenlet_fork_child();
+	gr_threadpool_fork_child();
 }
 
 /* --- native threads ------------------------------------------------------------------------------------------------------------------ */
