@@ -123,7 +123,7 @@ static const struct line_row {
 	{ "nothing at all", 1, { { counts, (void *)0 }, { prints, "" } }, 0, "end:0", 0 },
 	{ "the sink has had enough", 1, { { counts, (void *)9 }, { times_ten, NULL }, { takes_two, NULL } }, 0, "10 20 put:5:EPIPE", 4 },
 	{ "a filter fails", 1, { { slowly, (void *)9 }, { fails_at_two, NULL }, { prints, "" } }, EIO, "end:-1 slept:ECANCELED", 0 },
-	{ "the source fails", 1, { { exits, NULL }, { prints, "" } }, ECANCELED, "end:-1", 0 },
+	{ "the source fails before the sink begins", 1, { { exits, NULL }, { prints, "" } }, ECANCELED, "", 0 },
 	{ "a source alone", 1, { { counts, (void *)1 } }, EPIPE, "put:1:EPIPE", 0 },
 };
 
