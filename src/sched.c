@@ -163,8 +163,9 @@ static void arrived(struct gr_carrier *c)
 		gr_signal_altstack(c->current);
 	c->budget = BUDGET;
 	c->todo = 0;
-	gr_signal_collect();		/* what came on the way here: nobody may look again for long */
-	if (gr_signal_pending())
+	if (GR_UNLIKELY(c->signals_collected != c->signals_arrived))	/* on the way here: nobody may look again for long */
+		gr_signal_collect();
+	if (GR_UNLIKELY(!gr_list_empty(&c->current->signals)) && gr_signal_pending())
 		c->todo |= GR_TODO_SIGNAL;
 }
 
@@ -185,32 +186,42 @@ static void prefetch_next(struct gr_carrier *c)
 		__builtin_prefetch(sp + 64 * line);
 }
 
+static __attribute__((noinline, cold)) void make_hub(struct gr_carrier *c)
+{
+	if (gr_hub_start() < 0)
+		gr_die("no memory for the hub", ENOMEM);
+	gr_list_push(&c->ready, &c->hub->run);
+}
+
+/* The first of the run queue, which is not empty, leaves it.  Its link is left as it is: nobody asks it. */
+static struct gr_greenlet *pop(struct gr_carrier *c)
+{
+	struct gr_list *first = c->ready.next, *next = first->next;
+
+	c->ready.next = next;
+	next->prev = &c->ready;
+	return gr_container(first, struct gr_greenlet, run);
+}
+
 /*
- * While it is not running, the hub stands in the run queue behind everyone it woke at its last turn: it must not look again before they
- * have run, since a descriptor whose waiter has not come to read yet would be reported again, to nobody.  Nor need it look each
- * time it comes to the front, while others are ready.
+ * When it has had its turn, the hub stands in the run queue behind everyone it woke: it must not look again before they have run, since
+ * a descriptor whose waiter has not come to read yet would be reported again, to nobody.  Nor need it look as soon as it comes to the
+ * front: once its place has passed, it runs when nobody is ready, or GR_HUB_EVERY switches after its last turn.
  */
 static struct gr_greenlet *pick(struct gr_carrier *c)
 {
-	struct gr_greenlet *g;
-
-	if (GR_UNLIKELY(!c->hub)) {
-		if (gr_hub_start() < 0)
-			gr_die("no memory for the hub", ENOMEM);
-		gr_list_push(&c->ready, &c->hub->run);
-	}
+	if (GR_UNLIKELY(!c->hub))
+		make_hub(c);
 	c->since_hub++;
-	while (!gr_list_empty(&c->ready)) {
-		g = gr_list_first(&c->ready, struct gr_greenlet, run);
-		gr_list_del(&g->run);
-		if (g != c->hub)
+	while (!gr_list_empty(&c->ready) && GR_LIKELY(c->since_hub < GR_HUB_EVERY || !c->hub_passed)) {
+		struct gr_greenlet *g = pop(c);
+
+		if (GR_LIKELY(g != c->hub))
 			return g;
-		if (c->since_hub >= GR_HUB_EVERY)
-			break;
-		if (!gr_list_empty(&c->ready))
-			gr_list_push(&c->ready, &g->run);
+		c->hub_passed = true;
 	}
 	c->since_hub = 0;
+	c->hub_passed = false;
 	return c->hub;
 }
 
@@ -234,7 +245,8 @@ static void switch_to_next(struct gr_carrier *c)
 	to->state = GR_RUNNING;
 	if (to == from)
 		return;
-	gr_signal_switch(to);
+	if (GR_UNLIKELY(to->sigmask != c->kernel_mask_for || to == c->hub))
+		gr_signal_switch(to);
 	c->current = to;
 	prefetch_next(c);
 	c->stats.switches++;
@@ -252,7 +264,7 @@ int gr_park(const char *waits, gr_time deadline, unsigned flags)
 	bool limited = false;
 
 	flags |= g->hold;
-	if ((flags & GR_PARK_INTR) && gr_signal_pending())
+	if ((flags & GR_PARK_INTR) && GR_UNLIKELY(!gr_list_empty(&g->signals)) && gr_signal_pending())
 		return -EINTR;
 	if (GR_UNLIKELY(g->limit < deadline) && (flags & (GR_PARK_INTR | GR_PARK_HOLD)) == GR_PARK_INTR) {
 		if (g->limit == GR_BROKEN) {		/* who goes on calling must not keep others from their turn */
@@ -290,7 +302,8 @@ bool gr_wake(struct gr_greenlet *g, int result)
 		return false;
 	g->state = GR_READY;
 	g->result = result;
-	gr_timer_del(&c->timers, &g->timer);
+	if (g->timer.pos)
+		gr_timer_del(&c->timers, &g->timer);
 	gr_list_push(&c->ready, &g->run);
 	return true;
 }
@@ -380,7 +393,6 @@ void gr_sched_fork_child(void)
 			continue;
 		g->state = GR_DEAD;
 		gr_list_del(&g->all);
-		gr_list_del(&g->run);
 		for (struct gr_place *p = g->in_line; p; p = p->also)
 			gr_list_del(&p->link);
 		gr_signal_dead(g);
@@ -389,6 +401,7 @@ void gr_sched_fork_child(void)
 			record_free(g);
 	}
 	gr_list_init(&c->ready);
+	c->hub_passed = false;
 	gr_list_init(&c->all);
 	gr_list_push(&c->all, &self->all);
 	self->tid = c->tid;

@@ -99,12 +99,15 @@ struct gr_carrier {
 	struct gr_list idlers;		/* gr_turn (api/api.h): who runs when nobody else can */
 	struct gr_timers timers;
 	unsigned since_hub;		/* switches since the hub had its turn */
+	bool hub_passed;		/* its place in the run queue has come, and others went on: it stands in none */
 	gr_time turn_at;		/* when the hub had its last turn */
 	int (*on_switch)(void);		/* somebody is to be told of switches: from .current to .switch_to; or NULL */
 	struct gr_greenlet *switch_to;
 	int budget;			/* green calls left before the current greenlet must yield */
 	int pid, tid;			/* of the kernel */
-	uint64_t kernel_mask;		/* the signal mask the kernel has for us now */
+	uint64_t kernel_mask;		/* the signal mask the kernel has for us now, */
+	uint64_t kernel_mask_for;	/* which is that for greenlets with this one */
+	volatile unsigned signals_arrived, signals_collected;	/* signal.c: how many ever */
 	struct gr_greenlet *altstack_of;	/* whose alternate stack the kernel has; NULL while nobody ever had one */
 	struct gr_greenlet *corpse;	/* ended, its record to be freed by whoever runs next */
 	ptrdiff_t tid_at;		/* where in a thread's TLS block glibc keeps its tid, learnt from the first clone; or 0 */

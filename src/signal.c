@@ -46,7 +46,6 @@ static struct signals {
 	struct gr_list free;
 	siginfo_t arrivals[ARRIVALS_MAX];	/* ring: written by gr_signal_entry(), read by gr_signal_collect() */
 	int arrivals_for[ARRIVALS_MAX];		/* tid, or 0: whoever lets it in */
-	volatile unsigned arrived, collected;
 	struct mask_class classes[16];		/* unused when count is 0 */
 	unsigned odd_masks;			/* greenlets whose mask found no class: the hub then blocks nothing */
 	uint64_t timer_signals;			/* of timers aimed at a thread: never blocked in the kernel, we queue them ourselves */
@@ -68,7 +67,7 @@ static void class_add(uint64_t mask)
 			return;
 		}
 		if (!s.classes[i].count)
-			unused = &s.classes[i];
+			unused = unused ? unused : &s.classes[i];
 	}
 	if (unused)
 		*unused = (struct mask_class){ mask, 1 };
@@ -106,6 +105,7 @@ static void kernel_mask(uint64_t mask)
 {
 	struct gr_carrier *c = gr_carrier();
 
+	c->kernel_mask_for = mask;
 	mask = blocked_for(mask);
 	if (c->kernel_mask == mask)
 		return;
@@ -286,13 +286,15 @@ static struct gr_greenlet *whose(int sig)
 
 void gr_signal_collect(void)
 {
-	while (s.collected != s.arrived) {
-		unsigned i = s.collected % ARRIVALS_MAX;
+	struct gr_carrier *c = gr_carrier();
+
+	while (c->signals_collected != c->signals_arrived) {
+		unsigned i = c->signals_collected % ARRIVALS_MAX;
 		struct gr_greenlet *g = s.arrivals_for[i] ? gr_find_tid(s.arrivals_for[i]) : NULL;
 		int sig = s.arrivals[i].si_signo;
 
 		gr_signal_send(g ? g : whose(sig), sig, &s.arrivals[i]);
-		s.collected++;
+		c->signals_collected++;
 	}
 }
 
@@ -379,6 +381,7 @@ static void run_handler(int sig, siginfo_t *info, ucontext_t *uc)
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
 	memcpy(&back, &uc->uc_sigmask, sizeof(back));
 	own_mask(g, back & ~UNBLOCKABLE);
+	c->kernel_mask_for = g->sigmask;
 	back = c->kernel_mask = blocked_for(back);
 	memcpy(&uc->uc_sigmask, &back, sizeof(back));
 	if (s.altstack_lent)		/* the signal return sets it */
@@ -431,16 +434,16 @@ static int timer_target(const siginfo_t *info)
 /* A note for gr_signal_collect().  SIGPIPE and SIGXFSZ are the doing of the call that is being made, so of the current greenlet. */
 static void note_arrival(struct gr_carrier *c, int sig, const siginfo_t *info, int tid)
 {
-	unsigned i = s.arrived % ARRIVALS_MAX;
+	unsigned i = c->signals_arrived % ARRIVALS_MAX;
 
-	if (s.arrived - s.collected == ARRIVALS_MAX)
+	if (c->signals_arrived - c->signals_collected == ARRIVALS_MAX)
 		return;
 	s.arrivals[i] = *info;
 	s.arrivals[i].si_signo = sig;
 	s.arrivals_for[i] = tid;
 	if ((sig == SIGPIPE || sig == SIGXFSZ) && c->current != c->hub)
 		s.arrivals_for[i] = c->current->tid;
-	s.arrived++;
+	c->signals_arrived++;
 	c->todo |= GR_TODO_SIGNAL;
 	if (c->current == c->hub)
 		gr_hub_kick();
@@ -579,6 +582,7 @@ int gr_signal_start(void)
 		raw(SYS_rt_sigaction, sig, 0, &s.actions[sig], 8);
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, 0, &c->kernel_mask, 8);
 	c->main->sigmask = c->kernel_mask;
+	c->kernel_mask_for = ALL_SIGNALS;	/* nobody's, as two of them cannot be blocked */
 	class_add(c->main->sigmask);
 	raw(SYS_sigaltstack, 0, &c->main->altstack);
 	gr_overflow_start();
@@ -597,7 +601,7 @@ void gr_signal_fork_child(void)
 
 	gr_list_splice(&s.free, &g->signals);	/* pending signals and timers are not inherited */
 	memset(s.timers, 0, sizeof(s.timers));
-	s.collected = s.arrived;
+	gr_carrier()->signals_collected = gr_carrier()->signals_arrived;
 }
 
 /* --- the calls -------------------------------------------------------------------------------------------------------------- */
