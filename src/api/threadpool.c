@@ -10,6 +10,7 @@
  */
 #include "threadpool.h"
 #include "future.h"
+#include "../clock.h"
 #include "../raw.h"
 #include <grove/task.h>
 #include <grove/threadpool.h>
@@ -24,7 +25,6 @@
 
 #define RING		256		/* jobs that workers can take without the carrier; a power of two */
 #define MAX_THREADS	4096
-#define LINGER		10		/* seconds a worker waits for a job */
 #define DEFAULT_MAX	32
 
 enum { QUEUED, RUNNING, CANCELLED };
@@ -71,6 +71,8 @@ struct grove_threadpool {
 	uint32_t sleepers;		/* atomic: workers that wait for news, or are about to */
 	struct ring ring;
 };
+
+gr_time gr_threadpool_linger = GR_SEC(10);
 
 static struct gr_list pools = { &pools, &pools };
 static grove_threadpool *default_pool;
@@ -132,10 +134,11 @@ static bool must_leave(grove_threadpool *pool)
 /* Wait for news.  False: there were none for a long time. */
 static bool wait_for_news(grove_threadpool *pool)
 {
-	struct timespec linger = { .tv_sec = LINGER };
+	struct timespec linger;
 	uint32_t news = __atomic_load_n(&pool->news, __ATOMIC_SEQ_CST);
 	long r = 0;
 
+	gr_to_timespec(gr_threadpool_linger, &linger);
 	__atomic_fetch_add(&pool->sleepers, 1, __ATOMIC_SEQ_CST);
 	if (ring_empty(&pool->ring) && __atomic_load_n(&pool->leave, __ATOMIC_SEQ_CST) <= 0)
 		r = raw(SYS_futex, &pool->news, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, news, &linger);
@@ -303,21 +306,25 @@ static void feed(grove_threadpool *pool)
 		tell_workers(pool, n);
 }
 
-/* Inside: no worker has it, or will have it again. */
-static void job_over(struct job *job, int error, void *value)
+/* Inside */
+static void one_less(grove_threadpool *pool)
 {
-	grove_threadpool *pool = job->pool;
-
-	gr_list_del(&job->in);
-	gr_list_del(&job->waits);
-	gr_future_finish(&job->future, error, value);
-	gr_future_drop_inside(&job->future);
 	if (--pool->unfinished)
 		return;
 	gr_object_set_ready(&pool->object, true);
 	gr_give_all(&pool->joiners, 0);
 	if (!pool->threads)
 		gr_give_all(&pool->enders, 0);
+}
+
+/* Inside: no worker has it, or will have it again. */
+static void job_over(struct job *job, int error, void *value)
+{
+	gr_list_del(&job->in);
+	gr_list_del(&job->waits);
+	gr_future_finish(&job->future, error, value);
+	gr_future_drop_inside(&job->future);
+	one_less(job->pool);
 }
 
 static void job_done(struct gr_note *note)
@@ -343,26 +350,39 @@ static void job_cancelled(struct grove_future *f)
 	job_over(job, ECANCELED, NULL);
 }
 
+/* Outside: a job more is on its way; is there a thread for it?  False: errno says why not. */
+static bool make_room(grove_threadpool *pool)
+{
+	int err;
+
+	pool->unfinished++;		/* the pool is not free()d while a thread is being made */
+	gr_object_set_ready(&pool->object, false);
+	err = wants_worker(pool, pool->unfinished) ? add_worker(pool) : 0;
+	if (!err || pool->threads)
+		return true;
+	gr_enter();
+	one_less(pool);
+	gr_leave_quietly();
+	errno = err;
+	return false;
+}
+
 static struct job *submit(grove_threadpool *pool, grove_fn *fn, void *arg)
 {
 	struct job *job = malloc(sizeof(*job));
-	int err;
 
 	if (!job)
 		return NULL;
-	err = wants_worker(pool, pool->unfinished + 1) ? add_worker(pool) : 0;
-	if (err && !pool->threads) {
+	if (!make_room(pool)) {
 		free(job);
-		return gr_fails_null(err);
+		return NULL;
 	}
 	*job = (struct job){ .note.fn = job_done, .pool = pool, .fn = fn, .arg = arg };
 	gr_future_init(&job->future);
 	job->future.on_cancel = job_cancelled;
 	job->future.refs = 2;		/* the caller's, and that of the job until it is over */
 	gr_enter();
-	pool->unfinished++;
 	gr_carrier()->outside++;
-	gr_object_set_ready(&pool->object, false);
 	gr_list_push(&pool->jobs, &job->in);
 	gr_list_push(&pool->waiting, &job->waits);
 	feed(pool);
@@ -594,7 +614,8 @@ int grove_threadpool_kill(grove_threadpool *pool, int64_t timeout)
 	take_back(pool, ECANCELED);
 	dismiss(pool);
 	if (timeout && (pool->threads || pool->unfinished)) {
-		gr_carrier()->outside += counted = true;	/* threads are going to tell us that they end */
+		counted = true;		/* threads are going to tell us that they end */
+		gr_carrier()->outside++;
 		r = gr_wait_turn(&pool->enders, "thread pool", pool, deadline, NULL);
 	}
 	return gr_leave(r);
@@ -641,6 +662,10 @@ static void forget_threads(grove_threadpool *pool)
 	gr_list_init(&pool->grows.link);
 	while (!gr_list_empty(&pool->jobs))
 		job_over(gr_list_first(&pool->jobs, struct job, in), ECANCELED, NULL);
+	if (pool->unfinished) {		/* announced by greenlets that are not there */
+		pool->unfinished = 1;
+		one_less(pool);
+	}
 }
 
 void gr_threadpool_fork_child(void)

@@ -4,6 +4,11 @@
 #ifndef GR_API_THREADPOOL_H
 #define GR_API_THREADPOOL_H
 
+#include "../base.h"
+
+/* How long a thread waits for a job before it ends; for tests. */
+extern gr_time gr_threadpool_linger;
+
 /* grove_fail() on a thread that is no greenlet: of the job it runs, if any. */
 void gr_job_fail(int err);
 
