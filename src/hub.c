@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "fd.h"
 #include "loop.h"
+#include "offload.h"
 #include "raw.h"
 #include "sched.h"
 #include "signal.h"
@@ -228,6 +229,12 @@ static void run_timers(struct gr_carrier *c)
 		gr_timers_run(&c->timers, c->turn_at);
 }
 
+/* Without waiting: can a look at the descriptors find anything? */
+static bool anything_to_see(void)
+{
+	return gr_loop_watches() || __atomic_load_n(&hub.notes, __ATOMIC_RELAXED) || gr_offload_came();
+}
+
 static void turn(struct gr_carrier *c)
 {
 	bool wait;
@@ -252,9 +259,11 @@ static void turn(struct gr_carrier *c)
 	if (wait)
 		arm(gr_timers_next(&c->timers));
 	c->stats.hub_turns++;
-	gr_loop_run(wait);
-	c->stats.wakeups += wait;
-	run_timers(c);
+	if (wait || anything_to_see()) {
+		gr_loop_run(wait);
+		c->stats.wakeups += wait;
+		run_timers(c);
+	}
 	gr_signal_collect();
 	if (GR_UNLIKELY(!gr_list_empty(&c->idlers)) && gr_list_empty(&c->ready))
 		gr_give_turn(gr_first_turn(&c->idlers), 0);

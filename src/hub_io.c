@@ -4,6 +4,7 @@
 #include "hub_io.h"
 #include "fd.h"
 #include "hub.h"
+#include "loop.h"
 #include "mem.h"
 #include <errno.h>
 #include <ev.h>
@@ -28,11 +29,11 @@ int gr_hub_io_watch(struct gr_hub_io *io, unsigned dirs)
 		ev_io_init(w, on_io, io->fd, events);
 		w->data = io;
 	}
-	ev_io_stop(gr_hub_loop(), w);
+	gr_loop_stop_io(w);
 	if (!events)
 		return 0;
 	ev_io_modify(w, events);
-	ev_io_start(gr_hub_loop(), w);
+	gr_loop_start_io(w);
 	return 0;
 }
 
@@ -40,7 +41,7 @@ void gr_hub_io_stop(struct gr_hub_io *io)
 {
 	if (!io->watch)
 		return;
-	ev_io_stop(gr_hub_loop(), io->watch);
+	gr_loop_stop_io(io->watch);
 	gr_mem_free(io->watch);
 	io->watch = NULL;
 }

@@ -22,6 +22,7 @@ struct watch {
 };
 
 static struct ev_loop *loop;
+static unsigned watched;		/* active watchers; never less than there are */
 static struct watch *free_watches;
 static struct ev_io kick_io, timer_io;
 static struct ev_periodic far;
@@ -31,13 +32,34 @@ struct ev_loop *gr_hub_loop(void)
 	return loop;
 }
 
+bool gr_loop_watches(void)
+{
+	return watched > 0;
+}
+
+void gr_loop_start_io(struct ev_io *io)
+{
+	if (ev_is_active(io))
+		return;
+	ev_io_start(loop, io);
+	watched++;
+}
+
+void gr_loop_stop_io(struct ev_io *io)
+{
+	watched -= ev_is_active(io) != 0;
+	ev_io_stop(loop, io);		/* also where it is not active: it may be pending */
+}
+
 static void on_io(struct ev_loop *l, struct ev_io *io, int events)
 {
 	struct gr_fd *f = io->data;
 	struct watch *w = f->watch;
 	unsigned idle;
 
+	(void)l;
 	if (events & EV_ERROR) {	/* the kernel refuses to watch it, and libev has stopped both watchers */
+		watched -= (unsigned)__builtin_popcount(f->armed);
 		f->armed = 0;
 		gr_fd_ready_all(f);
 		return;
@@ -46,7 +68,7 @@ static void on_io(struct ev_loop *l, struct ev_io *io, int events)
 
 	for (int dir = GR_READ; dir <= GR_WRITE; dir++)
 		if (idle & GR_BIT(dir)) {
-			ev_io_stop(l, &w->io[dir]);
+			gr_loop_stop_io(&w->io[dir]);
 			f->armed &= (uint8_t)~GR_BIT(dir);
 		}
 }
@@ -87,7 +109,7 @@ static void start(struct watch *w, struct gr_fd *f, int dir)
 	}
 	w->fresh = false;
 	w->io[dir].data = f;
-	ev_io_start(loop, &w->io[dir]);
+	gr_loop_start_io(&w->io[dir]);
 	f->armed |= GR_BIT(dir);
 	f->registered = true;
 }
@@ -97,8 +119,8 @@ void gr_loop_look(struct gr_fd *f)
 	struct watch *w = f->watch;
 
 	if (w && w->gen != f->gen) {
-		ev_io_stop(loop, &w->io[GR_READ]);
-		ev_io_stop(loop, &w->io[GR_WRITE]);
+		gr_loop_stop_io(&w->io[GR_READ]);
+		gr_loop_stop_io(&w->io[GR_WRITE]);
 		w->fresh = true;
 		w->gen = f->gen;
 		f->armed = 0;
@@ -178,4 +200,5 @@ int gr_loop_make(int kick_fd, int timer_fd)
 void gr_loop_fork_child(void)
 {
 	loop = NULL;
+	watched = 0;
 }

@@ -19,6 +19,14 @@ void gr_loop_look(struct gr_fd *f);
 /* One turn of the loop: wakes the greenlets whose descriptors are ready.  @wait: until something happens. */
 void gr_loop_run(bool wait);
 
+/* Is anything watched but the hub's own descriptors?  If not, only a look that waits can find anything. */
+bool gr_loop_watches(void);
+
+/* ev_io_start() and ev_io_stop(), counted for gr_loop_watches() */
+struct ev_io;
+void gr_loop_start_io(struct ev_io *io);
+void gr_loop_stop_io(struct ev_io *io);
+
 void gr_loop_fork_child(void);
 
 #endif

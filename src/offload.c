@@ -401,6 +401,11 @@ static void serve(struct gr_list *queue)
 	}
 }
 
+bool gr_offload_came(void)
+{
+	return __atomic_load_n(&pool.done, __ATOMIC_RELAXED) != NULL;
+}
+
 void gr_offload_done(void)
 {
 	struct worker *w = __atomic_exchange_n(&pool.done, NULL, __ATOMIC_ACQUIRE), *first = NULL, *next;

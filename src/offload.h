@@ -41,6 +41,9 @@ long gr_offload_nointr(long nr, long a, long b, long c, long d, long e, long f);
 /* The eventfd of the hub's watcher fired: wake the greenlets whose calls are done.  Called by the hub. */
 void gr_offload_done(void);
 
+/* Is there something for it to do? */
+bool gr_offload_came(void);
+
 /* fork child: the threads are not here. */
 void gr_offload_reset(void);
 
