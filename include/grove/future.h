@@ -1,9 +1,9 @@
 /*
  * grove/future.h - a result that is not there yet: set once by one, waited for by many
  *
- * A future begins without an outcome.  Somebody sets a value or an error, or cancels it, and then everybody who waits for it goes on;
- * who comes later does not wait.  It is gevent's AsyncResult and asyncio's Future.  Any greenlet and any native thread may set it or
- * wait for it, so it also is the way to hand a result from a native thread to a greenlet and back.
+ * A future begins without an outcome.  Somebody sets a value or an error, or cancels it, and then everybody who waits for it goes
+ * on; who comes later does not wait.  It is gevent's AsyncResult and asyncio's Future.  Any greenlet and any native thread may
+ * set it or wait for it, so it also is the way to hand a result from a native thread to a greenlet and back.
  *
  *	grove_future *f = grove_future_new();
  *	grove_spawn_raw(fetch, f);			// fetch() ends with grove_future_set(f, page)
@@ -103,15 +103,15 @@ typedef void grove_future_fn(grove_future *f, void *arg);
 /*
  * grove_future_link - call @fn(@f, @arg) when there is an outcome; in its turn when there is one already
  *
- * Callbacks run one after another in the greenlet for callbacks, in the order in which they were linked.  One that waits makes the
- * others wait.  The future is there at least until its callback has returned.
+ * Callbacks run one after another in the greenlet for callbacks, in the order in which they were linked.  One that waits makes
+ * the others wait.  The future is there at least until its callback has returned.
  * Returns 0, or -1 with errno EINVAL or ENOMEM.
  * Parks: no.   Threads: any.   Signals: not async-signal-safe.   Follows AsyncResult.rawlink, Future.add_done_callback.
  */
 GROVE_API int grove_future_link(grove_future *f, grove_future_fn *fn, void *arg);
 
-/* grove_future_unlink - take back what was linked with this @fn and @arg, and has not been called.  0, or -1 with ESRCH: there is no
- * such link; EINVAL.   Parks: no.   Threads: any.   AsyncResult.unlink, Future.remove_done_callback. */
+/* grove_future_unlink - take back what was linked with this @fn and @arg, and has not been called.  0, or -1 with ESRCH: there is
+ * no such link; EINVAL.   Parks: no.   Threads: any.   AsyncResult.unlink, Future.remove_done_callback. */
 GROVE_API int grove_future_unlink(grove_future *f, grove_future_fn *fn, void *arg);
 
 /*

@@ -1,9 +1,9 @@
 /*
  * grove/group.h - groups of greenlets: wait for all, kill all
  *
- * A greenlet leaves its group when it has ended; so a group always is what is still alive of it.  A greenlet may be in several groups.  A
- * group holds no references: handles are the program's as ever.  A pool (grove/pool.h) is a group with a bound, and all that is here is
- * for pools, too.
+ * A greenlet leaves its group when it has ended; so a group always is what is still alive of it.  A greenlet may be in several
+ * groups.  A group holds no references: handles are the program's as ever.  A pool (grove/pool.h) is a group with a bound, and
+ * all that is here is for pools, too.
  *
  *	grove_group *group = grove_group_new();
  *	while ((fd = accept(listener, NULL, NULL)) >= 0)
@@ -86,8 +86,8 @@ GROVE_API int grove_group_join(grove_group *group, int64_t timeout, unsigned fla
  * grove_group_kill - kill all members, and wait until the group is empty for at most @timeout (0: do not wait)
  *
  * Who comes into the group while the call waits is killed as well.
- * Returns 0, or -1 with errno ETIMEDOUT: some go on for longer; EDEADLK: the caller is a member, and was killed as well; ECANCELED;
- * EINVAL.
+ * Returns 0, or -1 with errno ETIMEDOUT: some go on for longer; EDEADLK: the caller is a member, and was killed as well;
+ * ECANCELED; EINVAL.
  * Parks: yes.   Threads: any.   Signals: not async-signal-safe.   Follows Group.kill.
  */
 GROVE_API int grove_group_kill(grove_group *group, int64_t timeout);
@@ -102,7 +102,7 @@ GROVE_API size_t grove_group_size(const grove_group *group);
 GROVE_API bool grove_group_contains(const grove_group *group, const grove_greenlet *g);
 
 /*
- * grove_group_members - up to @n members, in the order in which they came, each with a reference to be given back by grove_release()
+ * grove_group_members - up to @n members, in the order in which they came, each with a reference to be released
  *
  * Returns how many there are, which may be more than @n; 0 with errno EINVAL.
  * Parks: no.   Threads: any.   Signals: not async-signal-safe.   Follows iter(group).

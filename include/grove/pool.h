@@ -1,8 +1,9 @@
 /*
  * grove/pool.h - groups with a bound: so many greenlets at a time, and who wants one more waits
  *
- * A pool is a group (grove/group.h) in which there are at most so many members at a time.  To spawn in a full pool waits for a place:
- * that is what keeps a fast producer from filling the memory with work.  Places are given in the order in which they were asked for.
+ * A pool is a group (grove/group.h) in which there are at most so many members at a time.  To spawn in a full pool waits for a
+ * place: that is what keeps a fast producer from filling the memory with work.  Places are given in the order in which they were
+ * asked for.
  *
  *	grove_pool *pool = grove_pool_new(20);
  *	while ((url = next_url()))
@@ -10,8 +11,8 @@
  *	grove_pool_join(pool, GROVE_FOREVER);
  *	grove_pool_free(pool);
  *
- * All functions of grove/group.h take pools: grove_group_size(), _contains(), _discard(), _killone(), _members() ...  And what is here
- * takes groups, which have no bound.
+ * All functions of grove/group.h take pools: grove_group_size(), _contains(), _discard(), _killone(), _members() ...  And what is
+ * here takes groups, which have no bound.
  */
 #ifndef GROVE_POOL_H
 #define GROVE_POOL_H
@@ -32,7 +33,7 @@ typedef grove_group grove_pool;
  */
 GROVE_API grove_pool *grove_pool_new(size_t max);
 
-/* grove_pool_free, grove_pool_join, grove_pool_kill - as grove_group_free(), grove_group_join() without flags, grove_group_kill().
+/* grove_pool_free, grove_pool_join, grove_pool_kill - as grove_group_free(), grove_group_join() without flags, grove_group_kill()
  * Parks: join and kill do.   Threads: any.   Follows Pool.join, Pool.kill. */
 GROVE_API int grove_pool_free(grove_pool *pool);
 GROVE_API int grove_pool_join(grove_pool *pool, int64_t timeout);
@@ -77,7 +78,8 @@ GROVE_API int grove_pool_wait_available(grove_pool *pool, int64_t timeout);
  * grove_pool_apply - run @fn(@arg) in the pool, and wait for its result
  * @ret_value: written only on success; may be NULL
  *
- * When the wait is broken off - @timeout is over, the caller is killed -, the greenlet is killed, and has ended when the call returns.
+ * When the wait is broken off - @timeout is over, the caller is killed -, the greenlet is killed, and has ended when the call
+ * returns.
  * Returns 0, or -1 with errno: the error it ended with, or as grove_pool_spawn().
  * Parks: yes.   Threads: any.   Signals: not async-signal-safe.   Follows Pool.apply.
  */
@@ -86,8 +88,8 @@ GROVE_API int grove_pool_apply(grove_pool *pool, grove_fn *fn, void *arg, void *
 /*
  * grove_pool_apply_async - the same without waiting for anything, not for a place either
  *
- * Returns a task (grove/task.h), which waits for its place itself: grove_get() has its result, grove_kill() ends it at either stage.
- * NULL with errno EINVAL, or as grove_spawn().
+ * Returns a task (grove/task.h), which waits for its place itself: grove_get() has its result, grove_kill() ends it at either
+ * stage.  NULL with errno EINVAL, or as grove_spawn().
  * Parks: no.   Threads: any.   Signals: not async-signal-safe.   Follows Pool.apply_async.
  */
 GROVE_API grove_greenlet *grove_pool_apply_async(grove_pool *pool, grove_fn *fn, void *arg);
@@ -96,8 +98,8 @@ GROVE_API grove_greenlet *grove_pool_apply_async(grove_pool *pool, grove_fn *fn,
  * grove_pool_map - @fn(args[i]) for each of the @n @args, in the pool, and wait for all
  * @ret_values: room for @n results in the order of the arguments, written in any case as far as they are there; may be NULL
  *
- * The first that ends with an error ends it all: no more are begun, those under way are killed.  So are they when the wait is broken
- * off.  In any case all have ended when the call returns.
+ * The first that ends with an error ends it all: no more are begun, those under way are killed.  So are they when the wait is
+ * broken off.  In any case all have ended when the call returns.
  * Returns 0, or -1 with errno: the first error, or as grove_pool_spawn().
  * Parks: yes.   Threads: any.   Signals: not async-signal-safe.   Follows Pool.map.
  */
@@ -112,15 +114,15 @@ GROVE_API int grove_pool_map(grove_pool *pool, grove_fn *fn, void *const *args, 
 GROVE_API grove_greenlet *grove_pool_map_async(grove_pool *pool, grove_fn *fn, void *const *args, size_t n, void **ret_values);
 
 /*
- * grove_pool_imap, grove_pool_imap_unordered - the results of @fn(args[i]) one after another, while others are still being worked on
+ * grove_pool_imap, grove_pool_imap_unordered - the results of @fn(args[i]) one by one, while others are still worked on
  * @ahead: how many may be begun before the result is fetched; 0: as many as the pool has places, and 64 for a group
  *
  *	grove_imap *it = grove_pool_imap(pool, fetch, urls, n, 0);
  *	while ((r = grove_imap_next(it, &page, &error, GROVE_FOREVER)) == 1) ...
  *	grove_imap_free(it);
  *
- * Results come in the order of the arguments, or of imap_unordered as they are there.  @args must be there until the iterator is freed.
- * An error is one item's: the others go on.
+ * Results come in the order of the arguments, or of imap_unordered as they are there.  @args must be there until the iterator is
+ * freed.  An error is one item's: the others go on.
  * Returns NULL with errno EINVAL, ENOMEM, or as grove_spawn().
  * Parks: no.   Threads: any.   Signals: not async-signal-safe.   Follows Pool.imap, Pool.imap_unordered.
  */
@@ -133,7 +135,7 @@ typedef bool grove_source_fn(void *state, void **ret_arg);
 #define GROVE_UNORDERED		4u
 
 /*
- * grove_pool_imap_from - the same with arguments that @source(@state) gives, one by one as they are needed, in a greenlet of its own
+ * grove_pool_imap_from - the same with arguments that @source(@state) gives one by one, in a greenlet of its own
  * @flags: GROVE_UNORDERED or 0
  *
  * Parks: no.   Threads: any.   Signals: not async-signal-safe.   Follows Pool.imap over any iterable.

@@ -1,10 +1,10 @@
 /*
  * grove/task.h - tasks and what asyncio does with them: await, gather, wait, as_completed, shield, task groups
  *
- * A task is a greenlet: grove_task is another name of its handle, and all of grove/greenlet.h is for tasks, too.  What is special here is
- * how one looks at it.  A greenlet lives by itself, and who waits for it may leave.  A task is somebody's: when the one who
- * awaits it is cancelled, or runs out of time, the task is cancelled with it and has ended before the wait returns, so that nothing goes
- * on in the dark.  grove_shield() is the exception one has to ask for.
+ * A task is a greenlet: grove_task is another name of its handle, and all of grove/greenlet.h is for tasks, too.  What is special
+ * here is how one looks at it.  A greenlet lives by itself, and who waits for it may leave.  A task is somebody's: when the one
+ * who awaits it is cancelled, or runs out of time, the task is cancelled with it and has ended before the wait returns, so that
+ * nothing goes on in the dark.  grove_shield() is the exception one has to ask for.
  *
  * Everything that waits here takes awaitables: tasks and greenlets, and futures (grove/future.h), as those of grove/threadpool.h.
  *
@@ -26,8 +26,8 @@
  *	sleep(), run()                  grove_sleep(), grove_run() in grove/hub.h
  *
  * To be cancelled means that every call in which the task would wait fails with ECANCELED.  A task that gives up because of that
- * returns grove_fail(ECANCELED), as asyncio's let the CancelledError pass; what it has to wait for even then belongs into grove_defer()
- * or between grove_shield_start() and grove_timeout_stop().
+ * returns grove_fail(ECANCELED), as asyncio's let the CancelledError pass; what it has to wait for even then belongs into
+ * grove_defer() or between grove_shield_start() and grove_timeout_stop().
  */
 #ifndef GROVE_TASK_H
 #define GROVE_TASK_H
@@ -109,7 +109,8 @@ GROVE_API int grove_shield(grove_object *aw, void **ret_value, int64_t timeout);
  *   ENOMEM     nothing was waited for
  * Parks: yes.   Threads: any.   Signals: not async-signal-safe.   Follows asyncio.gather.
  */
-GROVE_API int grove_gather(grove_object *const *aws, size_t n, void **ret_values, int *ret_errors, unsigned flags, int64_t timeout);
+GROVE_API int grove_gather(grove_object *const *aws, size_t n, void **ret_values, int *ret_errors, unsigned flags,
+			   int64_t timeout);
 
 #define GROVE_ALL_COMPLETED	0
 #define GROVE_FIRST_COMPLETED	1
@@ -149,9 +150,9 @@ GROVE_API grove_iwait *grove_as_completed(grove_object *const *aws, size_t n);
  *	grove_task_group_spawn(tg, fetch, &b);
  *	if (grove_task_group_end(tg) < 0) ...		// waited for both; errno is the first error
  *
- * When a task of the group ends with an error other than ECANCELED, the others are cancelled, and so is what the greenlet that started
- * the group does between start and end: its calls that would wait fail with ECANCELED.  When that greenlet is killed, or a deadline
- * around it is over, the tasks are cancelled at the end of the group, which waits for them all the same.  Groups nest.
+ * When a task of the group ends with an error other than ECANCELED, the others are cancelled, and so is what the greenlet that
+ * started the group does between start and end: its calls that would wait fail with ECANCELED.  When that greenlet is killed, or
+ * a deadline around it is over, the tasks are cancelled at the end of the group, which waits for them all the same.  Groups nest.
  */
 typedef struct grove_task_group grove_task_group;
 
@@ -172,16 +173,16 @@ GROVE_API grove_task_group *grove_task_group_start(void);
  */
 GROVE_API int grove_task_group_spawn(grove_task_group *tg, grove_fn *fn, void *arg);
 
-/* grove_task_group_create - the same with a handle, to be given back by grove_release(); NULL with errno.   Parks: no.   Threads: any.
- * Follows TaskGroup.create_task. */
+/* grove_task_group_create - the same with a handle, to be given back by grove_release(); NULL with errno.
+ * Parks: no.   Threads: any.   Follows TaskGroup.create_task. */
 GROVE_API grove_task *grove_task_group_create(grove_task_group *tg, grove_fn *fn, void *arg);
 
 /*
  * grove_task_group_cancel - cancel all tasks of the group, and what the greenlet that started it does in it
  * @err: the error of grove_task_group_end(), an errno value; 0: it succeeds
  *
- * Also how the code between start and end says that it has failed.  Returns 0, or -1 with errno EALREADY: it is cancelled, by this or by an
- * error of a task; EINVAL.
+ * Also how the code between start and end says that it has failed.  Returns 0, or -1 with errno EALREADY: it is cancelled, by
+ * this or by an error of a task; EINVAL.
  * Parks: no.   Threads: any.   Signals: not async-signal-safe.   Follows nursery.cancel_scope.cancel.
  */
 GROVE_API int grove_task_group_cancel(grove_task_group *tg, int err);
@@ -193,8 +194,8 @@ GROVE_API size_t grove_task_group_size(const grove_task_group *tg);
  * grove_task_group_end - wait until all tasks of the group have ended, and free it
  *
  * Cancelled meanwhile, it cancels them, and waits on until they have ended.
- * Returns 0, or -1 with errno: the first error of a task, that of grove_task_group_cancel(), or what broke off the wait (ECANCELED,
- * ETIMEDOUT).  EINVAL, EPERM (the caller did not start it): the group goes on.
+ * Returns 0, or -1 with errno: the first error of a task, that of grove_task_group_cancel(), or what broke off the wait
+ * (ECANCELED, ETIMEDOUT).  EINVAL, EPERM (the caller did not start it): the group goes on.
  * Parks: yes.   Threads: the greenlet that started it.   Signals: not async-signal-safe.   Follows TaskGroup.__aexit__.
  */
 GROVE_API int grove_task_group_end(grove_task_group *tg);

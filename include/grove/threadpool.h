@@ -1,18 +1,18 @@
 /*
  * grove/threadpool.h - real threads for what cannot wait: computing, and foreign functions that block the whole process
  *
- * All greenlets share one kernel thread.  A function that computes for long, or blocks in a way that grove cannot see, would stop them all;
- * here it runs on a kernel thread of its own, and only the greenlet that wants its result waits.
+ * All greenlets share one kernel thread.  A function that computes for long, or blocks in a way that grove cannot see, would stop
+ * them all; here it runs on a kernel thread of its own, and only the greenlet that wants its result waits.
  *
  *	grove_to_thread(compress, &job, &result, GROVE_FOREVER);	// the others go on
  *
- * What runs there is called a job.  It is no greenlet: its blocking calls are the kernel's own, and it runs at the same time as everybody
- * else, so what it shares with them needs locks, of pthread's or grove's.  It may call all functions of grove that any thread may call,
- * and ends with an error by returning grove_fail(err).  All signals are blocked, but those that faults raise.
+ * What runs there is called a job.  It is no greenlet: its blocking calls are the kernel's own, and it runs at the same time as
+ * everybody else, so what it shares with them needs locks, of pthread's or grove's.  It may call all functions of grove that any
+ * thread may call, and ends with an error by returning grove_fail(err).  All signals are blocked, but those that faults raise.
  *
- * A job that runs cannot be stopped.  Who waits for one may leave; it goes on, its result is dropped, and its argument must be there
- * until then.  Threads are made as they are needed, and end when they had nothing to do for ten seconds.  In a forked child, jobs that had not
- * ended are cancelled.
+ * A job that runs cannot be stopped.  Who waits for one may leave; it goes on, its result is dropped, and its argument must be
+ * there until then.  Threads are made as they are needed, and end when they had nothing to do for ten seconds.  In a forked
+ * child, jobs that had not ended are cancelled.
  */
 #ifndef GROVE_THREADPOOL_H
 #define GROVE_THREADPOOL_H
@@ -87,11 +87,13 @@ GROVE_API int grove_threadpool_apply(grove_threadpool *pool, grove_fn *fn, void 
  * grove_threadpool_map - @fn(args[i]) for each of the @n @args, and wait for all
  * @ret_values: room for @n results in the order of the arguments, written only on success; may be NULL
  *
- * The first error ends the wait, as do time and a kill: jobs that have not begun are taken back, those that run go on by themselves.
+ * The first error ends the wait, as do time and a kill: jobs that have not begun are taken back, those that run go on by
+ * themselves.
  * Returns 0, or -1 with errno as grove_threadpool_apply(), ENOMEM.
  * Parks: yes.   Threads: any.   Signals: not async-signal-safe.   Follows ThreadPool.map.
  */
-GROVE_API int grove_threadpool_map(grove_threadpool *pool, grove_fn *fn, void *const *args, size_t n, void **ret_values, int64_t timeout);
+GROVE_API int grove_threadpool_map(grove_threadpool *pool, grove_fn *fn, void *const *args, size_t n, void **ret_values,
+				   int64_t timeout);
 
 /*
  * grove_threadpool_join - wait until there are no jobs
@@ -104,8 +106,8 @@ GROVE_API int grove_threadpool_join(grove_threadpool *pool, int64_t timeout);
 /*
  * grove_threadpool_kill - cancel the jobs that have not begun, and wait until the others and all threads have ended
  *
- * The pool can be used again afterwards.   Returns 0, or -1 with errno ETIMEDOUT: a job takes longer; ECANCELED, EINVAL; with a @timeout
- * of 0, which does not wait, 0.
+ * The pool can be used again afterwards.   Returns 0, or -1 with errno ETIMEDOUT: a job takes longer; ECANCELED, EINVAL; with a
+ * @timeout of 0, which does not wait, 0.
  * Parks: yes.   Threads: any.   Signals: not async-signal-safe.   Follows ThreadPool.kill.
  */
 GROVE_API int grove_threadpool_kill(grove_threadpool *pool, int64_t timeout);
@@ -116,8 +118,8 @@ GROVE_API unsigned grove_threadpool_size(const grove_threadpool *pool);
 /* grove_threadpool_maxsize - how many there may be.   Parks: no.   Threads: any.   ThreadPool.maxsize. */
 GROVE_API unsigned grove_threadpool_maxsize(const grove_threadpool *pool);
 
-/* grove_threadpool_set_maxsize - from now on there are at most @max threads; those that are too many end after their jobs.   0, or -1
- * with EINVAL.   Parks: no.   Threads: any.   ThreadPool.maxsize = max. */
+/* grove_threadpool_set_maxsize - from now on there are at most @max threads; those that are too many end after their jobs.   0,
+ * or -1 with EINVAL.   Parks: no.   Threads: any.   ThreadPool.maxsize = max. */
 GROVE_API int grove_threadpool_set_maxsize(grove_threadpool *pool, unsigned max);
 
 /* grove_threadpool_count - how many jobs have not ended.   Parks: no.   Threads: any.   len(threadpool). */

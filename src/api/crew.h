@@ -1,8 +1,8 @@
 /*
  * crew.h - sets of greenlets that are left by ending: what groups, pools and task groups are made of
  *
- * A member is a link on its greenlet, which takes it out when the greenlet ends.  That happens inside, where nothing can be freed, so
- * members are kept for the next greenlet; a crew's memory is what its largest number needed, until it is freed.
+ * A member is a link on its greenlet, which takes it out when the greenlet ends.  That happens inside, where nothing can be
+ * freed, so members are kept for the next greenlet; a crew's memory is what its largest number needed, until it is freed.
  */
 #ifndef GR_API_CREW_H
 #define GR_API_CREW_H

@@ -30,7 +30,7 @@ int gr_future_cancel(struct grove_future *f);
 /* Give a reference back, inside or in the hub. */
 void gr_future_drop_inside(struct grove_future *f);
 
-/* --- awaitables: greenlets and futures ------------------------------------------------------------------------------------------- */
+/* --- awaitables: greenlets and futures -------------------------------------------------------------------------------------- */
 
 bool gr_is_awaitable(const void *aw);
 
@@ -50,17 +50,17 @@ void gr_awaitable_cancel(void *aw);
 /* Outside: wait for its outcome, whatever happens to the caller. */
 void gr_awaitable_wait_shielded(void *aw);
 
-/* A variable of type struct gr_scope that shields from gr_scope_enter() to the end of the block, also when that is unwound.  The block
- * must end outside. */
+/* A variable of type struct gr_scope that shields from gr_scope_enter() to the end of the block, also when that is unwound.  The
+ * block must end outside. */
 #define GR_SHIELD __attribute__((cleanup(gr_unshield))) = { .deadline = GR_NEVER, .shield = true }
 void gr_unshield(struct gr_scope *s);
 
-/* gr_wait_alone() without an end, shielded, for who cannot leave before others have let go of his memory; inside.  What would break it off
- * later than it began, as EDEADLK would, does not. */
+/* gr_wait_alone() without an end, shielded, for who cannot leave before others have let go of his memory; inside.  What would
+ * break it off later than it began, as EDEADLK would, does not. */
 void gr_wait_shielded(const char *waits, const void *object, struct gr_turn *turn);
 
-/* Wait for one and its outcome, outside.  @cancels: when the wait is broken off, @aw is cancelled, and waited for until it has ended.
- * 0, or -1 with errno. */
+/* Wait for one and its outcome, outside.  @cancels: when the wait is broken off, @aw is cancelled, and waited for until it has
+ * ended.  0, or -1 with errno. */
 int gr_await(void *aw, void **ret_value, gr_time deadline, bool cancels);
 
 #endif

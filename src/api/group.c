@@ -5,7 +5,7 @@
 #include "greenlet.h"
 #include <stdlib.h>
 
-/* --- places ------------------------------------------------------------------------------------------------------------------------ */
+/* --- places ----------------------------------------------------------------------------------------------------------------- */
 
 /* Fewer are there or on the way than before: who waits for that? */
 static void fewer(grove_group *group)
@@ -98,7 +98,7 @@ void gr_group_arrived(grove_group *group)
 	fewer(group);
 }
 
-/* --- coming and going -------------------------------------------------------------------------------------------------------------- */
+/* --- coming and going ------------------------------------------------------------------------------------------------------- */
 
 int gr_group_enter(grove_group *group, struct grove_greenlet *g)
 {
@@ -160,7 +160,7 @@ int gr_group_add(grove_group *group, struct grove_greenlet *g, gr_time deadline)
 	return gr_leave(r) < 0 ? -1 : gr_group_enter(group, g);
 }
 
-/* --- the group --------------------------------------------------------------------------------------------------------------------- */
+/* --- the group -------------------------------------------------------------------------------------------------------------- */
 
 grove_group *gr_group_new(size_t bound)
 {

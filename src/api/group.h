@@ -1,8 +1,8 @@
 /*
  * group.h - groups, and pools, which are groups with a bound
  *
- * A place is taken by who is a member, and by who was given one and is about to become a member (coming).  Places that become free go
- * to those who wait for one, first come first served; nobody takes one from under them.
+ * A place is taken by who is a member, and by who was given one and is about to become a member (coming).  Places that become
+ * free go to those who wait for one, first come first served; nobody takes one from under them.
  */
 #ifndef GR_API_GROUP_H
 #define GR_API_GROUP_H
@@ -17,7 +17,7 @@ struct grove_group {
 	struct gr_crew crew;
 	size_t bound;			/* or GR_UNBOUNDED */
 	size_t coming;			/* places given to who is not yet a member */
-	size_t announced;		/* greenlets that are going to ask for a place, and count for who waits until it is empty */
+	size_t announced;		/* greenlets that are going to ask for a place; it is not empty before they had it */
 	int pid;			/* the process it was used in last: a forked child has none of the greenlets */
 	unsigned killing;		/* grove_group_kill() in progress: who comes in is killed */
 	struct gr_list joiners;		/* gr_turn: until it is empty; .value not NULL: or until a member fails */

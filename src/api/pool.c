@@ -56,7 +56,7 @@ int grove_pool_add(grove_pool *pool, grove_greenlet *g, int64_t timeout)
 	return gr_group_add(pool, g, deadline);
 }
 
-/* --- places ------------------------------------------------------------------------------------------------------------------------ */
+/* --- places ----------------------------------------------------------------------------------------------------------------- */
 
 static grove_pool *looked_at(const grove_pool *pool)
 {
@@ -92,7 +92,7 @@ int grove_pool_wait_available(grove_pool *pool, int64_t timeout)
 	return gr_leave(gr_group_has_place(pool) ? 0 : gr_wait_turn(&pool->lookers, "pool", pool, deadline, NULL));
 }
 
-/* --- calls ------------------------------------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------------------------------------ */
 
 static void released(grove_greenlet **g)
 {

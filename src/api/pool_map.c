@@ -1,8 +1,8 @@
 /*
  * pool_map.c - the same function for many arguments: map, and the iterators imap and imap_unordered
  *
- * Each item is a greenlet in the pool, watched by a link.  Items use the caller's arguments, so nobody returns before the last has
- * ended; what does the waiting is a cleanup, since the caller may as well be unwound.
+ * Each item is a greenlet in the pool, watched by a link.  Items use the caller's arguments, so nobody returns before the last
+ * has ended; what does the waiting is a cleanup, since the caller may as well be unwound.
  */
 #include "future.h"
 #include "greenlet.h"
@@ -20,7 +20,7 @@ static void kill_item(struct grove_greenlet *g)
 	grove_release(g);
 }
 
-/* --- map --------------------------------------------------------------------------------------------------------------------------- */
+/* --- map -------------------------------------------------------------------------------------------------------------------- */
 
 struct map {
 	grove_pool *pool;
@@ -192,11 +192,12 @@ grove_greenlet *grove_pool_map_async(grove_pool *pool, grove_fn *fn, void *const
 	return g;
 }
 
-/* --- imap -------------------------------------------------------------------------------------------------------------------------- */
+/* --- imap ------------------------------------------------------------------------------------------------------------------- */
 
 /*
  * A slot's way: free --feeder takes it--> under way --its greenlet ends--> done --fetched--> free.
- * Those of an ordered iterator stand in .line from their beginning, those of an unordered one from their end: the first in line is next.
+ * Those of an ordered iterator stand in .line from their beginning, those of an unordered one from their end: the first in line
+ * is next.
  */
 struct slot {
 	struct gr_list in;		/* it->unused or it->line */
@@ -468,7 +469,8 @@ grove_imap *grove_pool_imap_unordered(grove_pool *pool, grove_fn *fn, void *cons
 	return imap_array(pool, fn, args, n, ahead, GROVE_UNORDERED);
 }
 
-grove_imap *grove_pool_imap_from(grove_pool *pool, grove_fn *fn, grove_source_fn *source, void *state, size_t ahead, unsigned flags)
+grove_imap *grove_pool_imap_from(grove_pool *pool, grove_fn *fn, grove_source_fn *source, void *state, size_t ahead,
+				 unsigned flags)
 {
 	struct grove_imap *it;
 

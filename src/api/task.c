@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- one --------------------------------------------------------------------------------------------------------------------------- */
+/* --- one -------------------------------------------------------------------------------------------------------------------- */
 
 grove_task *grove_task_new(grove_fn *fn, void *arg)
 {
@@ -52,7 +52,7 @@ int grove_shield(grove_object *aw, void **ret_value, int64_t timeout)
 	return gr_await(aw, ret_value, deadline, false);
 }
 
-/* --- several ----------------------------------------------------------------------------------------------------------------------- */
+/* --- several ---------------------------------------------------------------------------------------------------------------- */
 
 /* What somebody waits for together: held, so that nobody takes them from under him. */
 struct crowd {
@@ -148,7 +148,7 @@ static int collect(const struct crowd *c, void **ret_values, int *ret_errors)
 
 int grove_gather(grove_object *const *aws, size_t n, void **ret_values, int *ret_errors, unsigned flags, int64_t timeout)
 {
-	struct crowd c __attribute__((cleanup(end_crowd))) = { NULL };
+	struct crowd c __attribute__((cleanup(end_crowd))) = { .aws = NULL };
 	bool raises = !(flags & GROVE_RETURN_ERRORS);
 	gr_time deadline;
 	int r;
@@ -194,9 +194,10 @@ static int wait_for_some(struct crowd *c, int when, gr_time until, void **ret_do
 	return r == 0 || r == -EAGAIN ? (int)done : r;
 }
 
-int grove_task_wait(grove_object *const *aws, size_t n, int when, int64_t timeout, grove_object **ret_done, grove_object **ret_pending)
+int grove_task_wait(grove_object *const *aws, size_t n, int when, int64_t timeout, grove_object **ret_done,
+		    grove_object **ret_pending)
 {
-	struct crowd c __attribute__((cleanup(end_crowd))) = { NULL };
+	struct crowd c __attribute__((cleanup(end_crowd))) = { .aws = NULL };
 	gr_time deadline;
 	int r;
 

@@ -5,8 +5,8 @@
  *	open --all have ended, at end()--> freed
  *	its greenlet ends without end() --> abandoned: cancelled, and freed when the last task has ended
  *
- * What the greenlet does in the group lies in a scope (scope.h), which is cancelled with the tasks.  Killing may have to cancel a thread,
- * which cannot be done inside, where a task's error is learnt; so the greenlet for callbacks does it.
+ * What the greenlet does in the group lies in a scope (scope.h), which is cancelled with the tasks.  Killing may have to cancel a
+ * thread, which cannot be done inside, where a task's error is learnt; so the greenlet for callbacks does it.
  */
 #include "crew.h"
 #include "future.h"
@@ -111,7 +111,7 @@ static void owner_ended(struct gr_link *link, struct gr_object *object)
 	kill_soon(tg);
 }
 
-/* --- beginning ---------------------------------------------------------------------------------------------------------------------- */
+/* --- beginning -------------------------------------------------------------------------------------------------------------- */
 
 grove_task_group *grove_task_group_start(void)
 {
@@ -189,7 +189,7 @@ size_t grove_task_group_size(const grove_task_group *tg)
 	return gr_is(tg, GR_TASK_GROUP) ? tg->crew.n : 0;
 }
 
-/* --- the end ------------------------------------------------------------------------------------------------------------------------ */
+/* --- the end ---------------------------------------------------------------------------------------------------------------- */
 
 /* Inside */
 static int wait_until_over(struct grove_task_group *tg)

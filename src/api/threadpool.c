@@ -4,9 +4,9 @@
  *	waiting --room in the ring--> queued --a worker takes it--> running --> over		cancelled: waiting --> over,
  *												queued --taken, not run--> over
  *
- * All lists belong to the carrier.  Workers see the ring, from which they take jobs without a lock, and sleep on a futex when it is
- * empty; what they have to say comes back as notes (hub.h).  A job is a future: its memory lives until the worker is done with it, whoever
- * waits.
+ * All lists belong to the carrier.  Workers see the ring, from which they take jobs without a lock, and sleep on a futex when it
+ * is empty; what they have to say comes back as notes (hub.h).  A job is a future: its memory lives until the worker is done with
+ * it, whoever waits.
  */
 #include "threadpool.h"
 #include "future.h"
@@ -48,8 +48,8 @@ struct worker {
 	struct job *job;		/* the one it runs */
 };
 
-/* Jobs for workers: one who puts, many who take.  A slot is not written again before head has gone past it, so what was read from it
- * counts when head could be moved. */
+/* Jobs for workers: one who puts, many who take.  A slot is not written again before head has gone past it, so what was read from
+ * it counts when head could be moved. */
 struct ring {
 	uint64_t head __attribute__((aligned(64)));	/* atomic: the next to be taken */
 	uint64_t tail __attribute__((aligned(64)));	/* atomic, the carrier's: where the next is put */
@@ -80,7 +80,7 @@ static pthread_key_t job_key;		/* on workers: the struct worker */
 static bool has_job_key;		/* atomic */
 static pthread_once_t job_key_once = PTHREAD_ONCE_INIT;
 
-/* --- the ring ------------------------------------------------------------------------------------------------------------------------ */
+/* --- the ring --------------------------------------------------------------------------------------------------------------- */
 
 static bool ring_put(struct ring *ring, struct job *job)
 {
@@ -119,7 +119,7 @@ static void tell_workers(grove_threadpool *pool, int n)
 		raw(SYS_futex, &pool->news, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, n);
 }
 
-/* --- on the worker's thread ---------------------------------------------------------------------------------------------------------- */
+/* --- on the worker's thread ------------------------------------------------------------------------------------------------- */
 
 static bool must_leave(grove_threadpool *pool)
 {
@@ -208,7 +208,7 @@ void gr_job_fail(int err)
 		w->job->error = err;
 }
 
-/* --- threads ------------------------------------------------------------------------------------------------------------------------- */
+/* --- threads ---------------------------------------------------------------------------------------------------------------- */
 
 /* Is there work for one more, and may there be one? */
 static bool wants_worker(const grove_threadpool *pool, size_t jobs)
@@ -288,7 +288,7 @@ static int add_worker(grove_threadpool *pool)
 	return err;
 }
 
-/* --- jobs ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- jobs ------------------------------------------------------------------------------------------------------------------- */
 
 static void feed(grove_threadpool *pool)
 {
@@ -417,7 +417,7 @@ static void grow(struct gr_soon *soon)
 	gr_leave_quietly();
 }
 
-/* --- pools --------------------------------------------------------------------------------------------------------------------------- */
+/* --- pools ------------------------------------------------------------------------------------------------------------------ */
 
 static void make_key(void)
 {
@@ -493,7 +493,8 @@ int grove_threadpool_free(grove_threadpool *pool)
 		return 0;
 	if (!gr_is(pool, GR_THREADPOOL))
 		return gr_fails(EINVAL);
-	if (pool->unfinished || !gr_list_empty(&pool->joiners) || !gr_list_empty(&pool->enders) || !gr_list_empty(&pool->object.links))
+	if (pool->unfinished || !gr_list_empty(&pool->joiners) || !gr_list_empty(&pool->enders) ||
+	    !gr_list_empty(&pool->object.links))
 		return gr_fails(EBUSY);
 	pool->object.type = 0;		/* nobody comes in any more */
 	if (pool == default_pool)
@@ -507,7 +508,7 @@ int grove_threadpool_free(grove_threadpool *pool)
 	return 0;
 }
 
-/* --- the public rest ----------------------------------------------------------------------------------------------------------------- */
+/* --- the public rest -------------------------------------------------------------------------------------------------------- */
 
 grove_future *grove_threadpool_spawn(grove_threadpool *pool, grove_fn *fn, void *arg)
 {
@@ -567,7 +568,7 @@ static void end_batch(struct batch *b)
 
 int grove_threadpool_map(grove_threadpool *pool, grove_fn *fn, void *const *args, size_t n, void **ret_values, int64_t timeout)
 {
-	struct batch b __attribute__((cleanup(end_batch))) = { NULL };
+	struct batch b __attribute__((cleanup(end_batch))) = { .n = 0 };
 
 	GR_ANYWHERE(-1, grove_threadpool_map, pool, fn, args, n, ret_values, timeout);
 	if (!gr_is(pool, GR_THREADPOOL) || !fn || (n && !args) || timeout < 0)
@@ -652,7 +653,7 @@ int grove_threadpool_set_maxsize(grove_threadpool *pool, unsigned max)
 	return 0;
 }
 
-/* --- fork ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- fork ------------------------------------------------------------------------------------------------------------------- */
 
 static void forget_threads(grove_threadpool *pool)
 {

@@ -47,7 +47,7 @@ static void release_all(grove_task **t, size_t n)
 		grove_release(t[i]);
 }
 
-/* --- one --------------------------------------------------------------------------------------------------------------------------- */
+/* --- one -------------------------------------------------------------------------------------------------------------------- */
 
 static void test_a_task_is_a_greenlet(void **state)
 {
@@ -68,6 +68,7 @@ static void test_a_task_is_a_greenlet(void **state)
 }
 
 enum how { AWAIT, WAIT_FOR, SHIELD };
+#define NEVER GROVE_FOREVER
 
 static const struct await_row {
 	const char *when;
@@ -78,18 +79,18 @@ static const struct await_row {
 	gr_time took;
 	const char *log;
 } await_rows[] = {
-	{ "await",                         AWAIT,    works,       0,             0,           0,         GR_MS(20), "20" },
-	{ "await one that fails",          AWAIT,    fails_after, 0,             0,           EPROTO,    GR_MS(20), "20:failed" },
-	{ "await, and time is over",       AWAIT,    works,       0,             GROVE_MS(5), ETIMEDOUT, GR_MS(5),  "20:cancelled" },
-	{ "await one that cleans up",      AWAIT,    lingers,     0,             GROVE_MS(5), ETIMEDOUT, GR_MS(15), "cleaned up" },
-	{ "wait_for",                      WAIT_FOR, works,       GROVE_MS(30),  0,           0,         GR_MS(20), "20" },
-	{ "wait_for, and time is over",    WAIT_FOR, works,       GROVE_MS(5),   0,           ETIMEDOUT, GR_MS(5),  "20:cancelled" },
-	{ "wait_for one that cleans up",   WAIT_FOR, lingers,     GROVE_MS(5),   0,           ETIMEDOUT, GR_MS(15), "cleaned up" },
-	{ "wait_for without time",         WAIT_FOR, works,       0,             0,           EAGAIN,    0,         "" },
-	{ "shield",                        SHIELD,   works,       GROVE_FOREVER, 0,           0,         GR_MS(20), "20" },
-	{ "shield, and time is over",      SHIELD,   works,       GROVE_MS(5),   0,           ETIMEDOUT, GR_MS(5),  "" },
-	{ "shield, and time is over outside", SHIELD, works,      GROVE_FOREVER, GROVE_MS(5), ETIMEDOUT, GR_MS(5),  "" },
-	{ "negative",                      WAIT_FOR, works,       -1,            0,           EINVAL,    0,         "" },
+	{ "await",                       AWAIT,    works,       0,            0,           0,         GR_MS(20), "20" },
+	{ "await one that fails",        AWAIT,    fails_after, 0,            0,           EPROTO,    GR_MS(20), "20:failed" },
+	{ "await, too long",             AWAIT,    works,       0,            GROVE_MS(5), ETIMEDOUT, GR_MS(5),  "20:cancelled" },
+	{ "await one that cleans up",    AWAIT,    lingers,     0,            GROVE_MS(5), ETIMEDOUT, GR_MS(15), "cleaned up" },
+	{ "wait_for",                    WAIT_FOR, works,       GROVE_MS(30), 0,           0,         GR_MS(20), "20" },
+	{ "wait_for, too long",          WAIT_FOR, works,       GROVE_MS(5),  0,           ETIMEDOUT, GR_MS(5),  "20:cancelled" },
+	{ "wait_for one that cleans up", WAIT_FOR, lingers,     GROVE_MS(5),  0,           ETIMEDOUT, GR_MS(15), "cleaned up" },
+	{ "wait_for without time",       WAIT_FOR, works,       0,            0,           EAGAIN,    0,         "" },
+	{ "shield",                      SHIELD,   works,       NEVER,        0,           0,         GR_MS(20), "20" },
+	{ "shield, too long",            SHIELD,   works,       GROVE_MS(5),  0,           ETIMEDOUT, GR_MS(5),  "" },
+	{ "shield, too long outside",    SHIELD,   works,       NEVER,        GROVE_MS(5), ETIMEDOUT, GR_MS(5),  "" },
+	{ "negative",                    WAIT_FOR, works,       -1,           0,           EINVAL,    0,         "" },
 };
 
 static int await_how(const struct await_row *row, grove_object *aw, void **value)
@@ -134,7 +135,8 @@ static void *awaits(void *arg)
 
 static void test_cancelling_goes_down(void **state)
 {
-	grove_task *leaf = grove_task_new(lingers, MS(1000)), *middle = grove_task_new(awaits, leaf), *top = grove_task_new(awaits, middle);
+	grove_task *leaf = grove_task_new(lingers, MS(1000)), *middle = grove_task_new(awaits, leaf);
+	grove_task *top = grove_task_new(awaits, middle);
 
 	(void)state;
 	grove_yield();
@@ -191,7 +193,7 @@ static void test_await_misuse(void **state)
 	grove_group_free(no_awaitable);
 }
 
-/* --- several ----------------------------------------------------------------------------------------------------------------------- */
+/* --- several ---------------------------------------------------------------------------------------------------------------- */
 
 static void *counts(void *arg)
 {
@@ -322,7 +324,8 @@ static void test_wait(void **state)
 {
 	for (size_t i = 0; i < GR_LENGTH(wait_rows); i++) {
 		const struct wait_row *row = &wait_rows[i];
-		grove_task *t[] = { grove_task_new(works, MS(30)), grove_task_new(fails_after, MS(20)), grove_task_new(works, MS(10)) };
+		grove_task *t[] = { grove_task_new(works, MS(30)), grove_task_new(fails_after, MS(20)),
+				    grove_task_new(works, MS(10)) };
 		grove_object *done[3] = { NULL }, *pending[3] = { NULL };
 		int r;
 
@@ -381,7 +384,7 @@ static void test_as_completed(void **state)
 	release_all(t, 3);
 }
 
-/* --- groups ------------------------------------------------------------------------------------------------------------------------ */
+/* --- groups ----------------------------------------------------------------------------------------------------------------- */
 
 static void test_group_waits_for_all(void **state)
 {
@@ -618,7 +621,7 @@ static void test_group_misuse(void **state)
 	assert_int_equal(grove_task_group_end(tg), 0);
 }
 
-/* --- native threads ---------------------------------------------------------------------------------------------------------------- */
+/* --- native threads --------------------------------------------------------------------------------------------------------- */
 
 static void *quick(void *arg)
 {
@@ -630,8 +633,9 @@ static void *native(void *arg)
 	grove_task *t[] = { grove_task_new(quick, MS(1)), grove_task_new(quick, MS(2)) };
 	grove_task_group **tg = arg;
 	void *values[2] = { NULL }, *value = NULL;
-	bool ok = grove_gather((grove_object **)t, 2, values, NULL, 0, GROVE_FOREVER) == 0 && values[0] == MS(1) && values[1] == MS(2);
+	bool ok = grove_gather((grove_object **)t, 2, values, NULL, 0, GROVE_FOREVER) == 0;
 
+	ok = ok && values[0] == MS(1) && values[1] == MS(2);
 	ok = ok && grove_task_wait((grove_object **)t, 2, GROVE_ALL_COMPLETED, GROVE_FOREVER, NULL, NULL) == 2;
 	ok = ok && grove_await(t[0], &value) == 0 && value == MS(1);
 	ok = ok && !grove_task_group_start() && errno == ENOTSUP;

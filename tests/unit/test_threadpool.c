@@ -313,7 +313,7 @@ static void test_idle_threads_end(void **state)
 	assert_int_equal(grove_threadpool_free(pool), 0);
 }
 
-/* --- what a job is ------------------------------------------------------------------------------------------------------------------ */
+/* --- what a job is ---------------------------------------------------------------------------------------------------------- */
 
 static void *tells_its_mask(void *arg)
 {
