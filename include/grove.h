@@ -17,9 +17,12 @@
 #include <grove/info.h>
 #include <grove/local.h>
 #include <grove/lock.h>
+#include <grove/net.h>
+#include <grove/pipeline.h>
 #include <grove/pool.h>
 #include <grove/queue.h>
 #include <grove/semaphore.h>
+#include <grove/server.h>
 #include <grove/task.h>
 #include <grove/threadpool.h>
 #include <grove/timeout.h>
