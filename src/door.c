@@ -52,7 +52,7 @@ void gr_cancel_sent(pthread_t thread)
 	g = gr_find_fs((uintptr_t)thread);
 	if (g) {
 		g->cancel = 1;
-		if (g->in_door && !g->cancel_off && (g->park_flags & GR_PARK_INTR))
+		if ((g->in_door || (g->park_flags & GR_PARK_API)) && !g->cancel_off && (g->park_flags & GR_PARK_INTR))
 			gr_wake(g, -EINTR);
 	}
 	c->inside = GR_OUTSIDE;

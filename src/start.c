@@ -46,7 +46,7 @@ int gr_init_unpatched(char **env)
 	if (r < 0)
 		return r;
 	gr_stats_start(env);
-	c->natives = other_threads();
+	c->natives = c->native_threads = other_threads();
 	r = gr_gate_patch();
 	if (r < 0) {
 		/* Nobody but the main thread would be a greenlet: its calls may as well block in the kernel, as the other threads' do. */

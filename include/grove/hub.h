@@ -3,6 +3,7 @@
  *
  * The hub is the event loop under all greenlets: a libev loop that waits in the kernel when nobody can run.  The runtime starts with
  * the first call of any function of grove's, on the thread that makes it; that thread is a greenlet from then on, the main one.
+ * Should that not be the process's main thread, it stays until the process ends: to join it is to wait for ever.
  */
 #ifndef GROVE_HUB_H
 #define GROVE_HUB_H

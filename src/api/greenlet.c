@@ -292,19 +292,33 @@ static void ends_with(struct grove_greenlet *rec, int err)
 }
 
 /* What was deferred runs shielded from whatever ended the greenlet; nothing from outside gets in any more. */
+static void run_deferred(struct grove_greenlet *rec);
+
+/* One of them has left by pthread_exit(3): the others run all the same. */
+static void run_other_deferred(void *arg)
+{
+	run_deferred(arg);
+}
+
+static void run_one_deferred(struct grove_greenlet *rec)
+{
+	struct deferred d = *rec->deferred;
+
+	free(rec->deferred);
+	rec->deferred = d.outer;
+	pthread_cleanup_push(run_other_deferred, rec);
+	d.fn(d.arg);
+	pthread_cleanup_pop(0);
+}
+
 static void run_deferred(struct grove_greenlet *rec)
 {
-	struct deferred *d;
-
 	gr_enter();
 	rec->life = GR_ENDING;
 	gr_break_reset(rec->g);
 	gr_leave_quietly();
-	while ((d = rec->deferred)) {
-		rec->deferred = d->outer;
-		d->fn(d->arg);
-		free(d);
-	}
+	while (rec->deferred)
+		run_one_deferred(rec);
 	if (GR_UNLIKELY(rec->locals || rec->context))
 		gr_locals_end(rec);
 	if (GR_UNLIKELY(rec->spawned_at != NULL)) {
@@ -312,7 +326,8 @@ static void run_deferred(struct grove_greenlet *rec)
 		rec->spawned_at = NULL;
 		rec->spawned_depth = 0;
 	}
-	run_hooks(end_hooks, rec);
+	if (GR_UNLIKELY(end_hooks != NULL) && !rec->service && !rec->asker)
+		run_hooks(end_hooks, rec);
 }
 
 /* pthread_exit() or pthread_cancel(): the thread is being unwound. */
@@ -541,9 +556,10 @@ int grove_spawn_raw(grove_fn *fn, void *arg)
 	return spawn(&detached, fn, arg) ? 0 : -1;
 }
 
-struct grove_greenlet *gr_spawn_service(const char *name, grove_fn *fn, void *arg)
+static struct grove_greenlet *spawn_own(const char *name, grove_fn *fn, void *arg, bool service, uintptr_t asker)
 {
 	struct grove_greenlet *rec;
+	int err;
 
 	gr_enter();
 	rec = record_new();
@@ -553,15 +569,28 @@ struct grove_greenlet *gr_spawn_service(const char *name, grove_fn *fn, void *ar
 	rec->fn = fn;
 	rec->arg = arg;
 	rec->life = GR_NEW;
-	rec->service = true;
+	rec->service = service;
+	rec->asker = asker;
 	rec->refs = 2;
 	snprintf(rec->name, sizeof(rec->name), "%s", name);
-	errno = find_worker(rec);
-	if (errno) {
-		forget(rec);
-		return NULL;
-	}
-	return rec;
+	err = find_worker(rec);
+	if (!err)
+		return rec;
+	forget(rec);
+	return gr_fails_null(err);
+}
+
+struct grove_greenlet *gr_spawn_service(const char *name, grove_fn *fn, void *arg)
+{
+	return spawn_own(name, fn, arg, true, 0);
+}
+
+int gr_spawn_for(uintptr_t asker, grove_fn *fn, void *arg)
+{
+	struct grove_greenlet *rec = spawn_own("", fn, arg, false, asker);
+
+	grove_release(rec);
+	return rec ? 0 : -1;
 }
 
 void grove_track_spawning(bool on)
@@ -583,8 +612,14 @@ int grove_spawning_stack(const grove_greenlet *g, void **ret_addresses, int n)
 
 /* --- waiting for the end --------------------------------------------------------------------------------------------------------------- */
 
+static void join_unwound(struct gr_turn *t)
+{
+	grove_release(t->value);
+}
+
 static int join(struct grove_greenlet *g, gr_time deadline)
 {
+	struct gr_turn turn = { .value = g, .unwound = join_unwound };
 	int r;
 
 	if (g->life == GR_ENDED)
@@ -592,7 +627,7 @@ static int join(struct grove_greenlet *g, gr_time deadline)
 	if (g->g == gr_carrier()->current)
 		return -EDEADLK;
 	g->refs++;
-	r = gr_wait_turn(&g->joiners, "greenlet", g, deadline, NULL);
+	r = gr_wait_guarded(&g->joiners, "greenlet", g, deadline, &turn);
 	if (unref(g))
 		forget_inside(g);
 	return r;

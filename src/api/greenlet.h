@@ -36,7 +36,7 @@ struct grove_greenlet {
 	struct deferred *deferred;	/* the last first */
 	struct gr_timer timer;		/* while DELAYED */
 	uint64_t id, parent;
-	uintptr_t asker;		/* the native thread it works for, or 0 */
+	uintptr_t asker;		/* the native thread it works for, or 0: nobody else knows of it */
 	void *locals, *context;		/* local.c's */
 	size_t stack_size;
 	void **spawned_at;		/* return addresses, if they were asked for */
@@ -46,6 +46,9 @@ struct grove_greenlet {
 
 /* The first of all: the main thread gets its public half, and with it the number 1. */
 void gr_greenlet_adopt_main(void);
+
+/* A greenlet for what a native thread has asked for.  0, or -1 with errno. */
+int gr_spawn_for(uintptr_t asker, grove_fn *fn, void *arg);
 
 /* Inside, or in the hub: take up a greenlet whose delay is over. */
 void gr_greenlet_begin(struct grove_greenlet *rec);

@@ -104,7 +104,9 @@ static int wait_fd(int fd, unsigned events, gr_time deadline)
 			return -EAGAIN;
 		if (r == -ETIMEDOUT)
 			return r;
+		gr_carrier()->current->in_door = 1;	/* pthread_cancel(3) may break it off */
 		r = gr_fd_wait_many(&want, 1, deadline);
+		gr_carrier()->current->in_door = 0;
 		if (r == -GR_EBROKEN)
 			return gr_break_error();
 		if (r == -EINTR) {
@@ -308,7 +310,7 @@ void grove_stop(void)
 
 static bool left_over(const struct grove_greenlet *rec)
 {
-	return !rec->service && rec->g != gr_carrier()->current && rec->fn && rec->life != GR_ENDED;
+	return !rec->service && !rec->asker && rec->g != gr_carrier()->current && rec->fn && rec->life != GR_ENDED;
 }
 
 static void print_left_over(const struct grove_greenlet *rec)

@@ -20,23 +20,43 @@ static struct {
 
 /* --- the greenlet for callbacks ---------------------------------------------------------------------------------------------------- */
 
-static void *run_callbacks(void *arg)
+static struct gr_soon *next_callback(void)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_soon *job;
+
+	gr_enter();
+	gr_break_reset(c->current);	/* what the one before has left of scopes and kills */
+	while (gr_list_empty(&api.soon)) {
+		api.runs_soon = c->current;
+		gr_park("callbacks", GR_NEVER, 0);
+		api.runs_soon = NULL;
+	}
+	job = gr_list_first(&api.soon, struct gr_soon, link);
+	gr_list_del(&job->link);
+	gr_leave_quietly();
+	return job;
+}
+
+static void *run_callbacks(void *arg);
+
+/* A callback has ended the greenlet, as pthread_exit(3) does: the next ones get another. */
+static void run_others(void *arg)
 {
 	(void)arg;
-	for (;;) {
-		struct gr_soon *job;
+	if (!gr_spawn_service("callbacks", run_callbacks, NULL))
+		gr_warn("no greenlet for callbacks any more", errno);
+}
 
-		gr_enter();
-		while (gr_list_empty(&api.soon)) {
-			api.runs_soon = gr_carrier()->current;
-			gr_park("callbacks", GR_NEVER, 0);
-			api.runs_soon = NULL;
-		}
-		job = gr_list_first(&api.soon, struct gr_soon, link);
-		gr_list_del(&job->link);
-		gr_leave_quietly();
+static void *run_callbacks(void *arg)
+{
+	pthread_cleanup_push(run_others, arg);
+	for (;;) {
+		struct gr_soon *job = next_callback();
+
 		job->fn(job);
 	}
+	pthread_cleanup_pop(0);
 	return NULL;
 }
 
@@ -122,21 +142,42 @@ struct request {
 	any_fn *fn;
 	long arg[6], ret;
 	int err;
+	bool failed;			/* there is no result, but .err */
 	uint32_t done;
 	uintptr_t asker;
 };
+
+static void answered(struct request *r)
+{
+	uint32_t *done = &r->done;	/* once it is set, the rest may be gone */
+
+	__atomic_store_n(done, 1, __ATOMIC_RELEASE);
+	raw(SYS_futex, done, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
+}
+
+static void failed(struct request *r, int err)
+{
+	r->failed = true;
+	r->err = err;
+	answered(r);
+}
+
+/* One of the program's functions that were called has ended the greenlet. */
+static void cut_short(void *arg)
+{
+	failed(arg, ECANCELED);
+}
 
 static void *answer(void *arg)
 {
 	struct request *r = arg;
 
-	gr_self()->asker = r->asker;
+	pthread_cleanup_push(cut_short, r);
 	errno = 0;
 	r->ret = r->fn(r->arg[0], r->arg[1], r->arg[2], r->arg[3], r->arg[4], r->arg[5]);
 	r->err = errno;
-	gr_self()->asker = 0;
-	__atomic_store_n(&r->done, 1, __ATOMIC_RELEASE);
-	raw(SYS_futex, &r->done, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
+	pthread_cleanup_pop(0);
+	answered(r);
 	return NULL;
 }
 
@@ -144,12 +185,8 @@ static void spawn_answer(struct gr_soon *job)
 {
 	struct request *r = gr_container(job, struct request, soon);
 
-	if (grove_spawn_raw(answer, r) == 0)
-		return;
-	r->ret = -1;
-	r->err = errno;
-	__atomic_store_n(&r->done, 1, __ATOMIC_RELEASE);
-	raw(SYS_futex, &r->done, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
+	if (gr_spawn_for(r->asker, answer, r) < 0)
+		failed(r, errno);
 }
 
 static void request_arrives(struct gr_note *note)
@@ -173,7 +210,7 @@ bool gr_remote(long *ret, void (*fn)(void), long a, long b, long c, long d, long
 	if (r.err)
 		errno = r.err;
 	*ret = r.ret;
-	return true;
+	return !r.failed;
 }
 
 uintptr_t gr_asker(void)

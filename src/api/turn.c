@@ -60,11 +60,22 @@ static void handlers_in_line(struct gr_turn *t)
 	guard = NULL;
 }
 
+/* For a forked child, which unlinks them all. */
+static void stand_before(struct gr_place *p, struct gr_place *outer)
+{
+	while (p->also && p->also != outer)
+		p = p->also;
+	p->also = outer;
+}
+
 static int park_in_line(struct gr_turn *t, const char *waits, const void *object, gr_time deadline)
 {
 	struct gr_greenlet *g = t->g;
+	struct gr_place *outer = g->in_line;	/* we are in a signal handler, in another wait of the same greenlet */
 	int r;
 
+	if (GR_UNLIKELY(outer != NULL))
+		stand_before(&t->place, outer);
 	do {
 		g->in_line = &t->place;		/* each time: a handler may have waited in another line */
 		g->waits_on = object;
@@ -73,7 +84,7 @@ static int park_in_line(struct gr_turn *t, const char *waits, const void *object
 		if (GR_UNLIKELY(r == -EINTR) && !t->given)
 			handlers_in_line(t);
 	} while (!t->given && (r == -EINTR || r == 0));
-	g->in_line = NULL;
+	g->in_line = outer;
 	if (GR_LIKELY(t->given))		/* also where something else came at the same time */
 		return t->result;
 	gr_list_del(&t->link);
@@ -108,12 +119,14 @@ int gr_wait_alone(const char *waits, const void *object, gr_time deadline, struc
 	return gr_wait_turn(NULL, waits, object, deadline, turn);
 }
 
+/* In a signal handler that runs meanwhile the greenlet may wait for something else, which this is not to end. */
 void gr_give_turn(struct gr_turn *t, int result)
 {
 	gr_list_del(&t->link);
 	t->given = true;
 	t->result = result;
-	gr_wake(t->g, 0);
+	if (GR_LIKELY(t->g->in_line == &t->place) && (t->g->park_flags & GR_PARK_API))
+		gr_wake(t->g, 0);
 }
 
 void gr_give_all(struct gr_list *line, int result)

@@ -150,6 +150,9 @@ long green_exit(int status)
 		gr_api_last_one_ends();		/* to libc there are others: they see to what it does at the end of a process */
 	else if (c->stats.alive == 1)
 		return green_exit_group(status);
+	if (g == c->main && c->tid != c->pid)	/* the runtime was started by a thread of the program's, whose TLS block the hub needs */
+		for (;;)
+			gr_park("the end", GR_NEVER, GR_PARK_HOLD);
 	gr_futex_exit_robust(g->robust, g->tid);
 	if (g->api)
 		gr_greenlet_gone(g);
