@@ -28,6 +28,17 @@
  * To be cancelled means that every call in which the task would wait fails with ECANCELED.  A task that gives up because of that
  * returns grove_fail(ECANCELED), as asyncio's let the CancelledError pass; what it has to wait for even then belongs into
  * grove_defer() or between grove_shield_start() and grove_timeout_stop().
+ *
+ * A task group holds tasks that belong to a piece of code, and have ended when that is left:
+ *
+ *	grove_task_group *tg = grove_task_group_start();
+ *	grove_task_group_spawn(tg, fetch, &a);
+ *	grove_task_group_spawn(tg, fetch, &b);
+ *	if (grove_task_group_end(tg) < 0) ...		// waited for both; errno is the first error
+ *
+ * When a task of the group ends with an error other than ECANCELED, the others are cancelled, and so is what the greenlet that
+ * started the group does between start and end: its calls that would wait fail with ECANCELED.  When that greenlet is killed, or
+ * a deadline around it is over, the tasks are cancelled at the end of the group, which waits for them all the same.  Groups nest.
  */
 #ifndef GROVE_TASK_H
 #define GROVE_TASK_H
@@ -142,18 +153,6 @@ GROVE_API int grove_task_wait(grove_object *const *aws, size_t n, int when, int6
  */
 GROVE_API grove_iwait *grove_as_completed(grove_object *const *aws, size_t n);
 
-/*
- * A task group: tasks that belong to a piece of code, and have ended when that is left
- *
- *	grove_task_group *tg = grove_task_group_start();
- *	grove_task_group_spawn(tg, fetch, &a);
- *	grove_task_group_spawn(tg, fetch, &b);
- *	if (grove_task_group_end(tg) < 0) ...		// waited for both; errno is the first error
- *
- * When a task of the group ends with an error other than ECANCELED, the others are cancelled, and so is what the greenlet that
- * started the group does between start and end: its calls that would wait fail with ECANCELED.  When that greenlet is killed, or
- * a deadline around it is over, the tasks are cancelled at the end of the group, which waits for them all the same.  Groups nest.
- */
 typedef struct grove_task_group grove_task_group;
 
 /*
