@@ -3,6 +3,7 @@
  */
 #include "api.h"
 #include <pthread.h>
+#include <signal.h>
 
 #define MS(n) ((void *)(intptr_t)(n))
 
@@ -621,6 +622,101 @@ static void test_group_misuse(void **state)
 	assert_int_equal(grove_task_group_end(tg), 0);
 }
 
+/* --- unwinding ---------------------------------------------------------------------------------------------------------------- */
+
+/* A handler that ends the thread takes it out of its wait without a return: what it left behind is cleaned up all the same. */
+static pthread_t victim;
+static grove_future *never;
+static grove_pool *unwound_pool;
+
+static void *unwound_in_await(void *arg)
+{
+	grove_task *t = grove_task_new(lingers, MS(1000));
+
+	victim = pthread_self();
+	grove_release(t);
+	grove_await(t, NULL);		/* alive, so there is a reference of its own */
+	return arg;
+}
+
+static void *unwound_in_gather(void *arg)
+{
+	grove_task *t[] = { grove_task_new(lingers, MS(1000)), grove_task_new(works, MS(1000)) };
+
+	victim = pthread_self();
+	release_all(t, 2);
+	grove_gather((grove_object **)t, 2, NULL, NULL, 0, GROVE_FOREVER);
+	return arg;
+}
+
+static void *unwound_in_a_group(void *arg)
+{
+	grove_task_group *tg = grove_task_group_start();
+
+	victim = pthread_self();
+	grove_task_group_spawn(tg, lingers, MS(1000));
+	grove_task_group_end(tg);
+	return arg;
+}
+
+static void *unwound_in_map(void *arg)
+{
+	void *args[] = { MS(1000), MS(1001), MS(1002) };
+
+	victim = pthread_self();
+	grove_pool_map(unwound_pool, lingers, args, 3, NULL, GROVE_FOREVER);
+	return arg;
+}
+
+static void *unwound_in_a_future(void *arg)
+{
+	victim = pthread_self();
+	grove_future_get(never, NULL, GROVE_FOREVER);
+	return arg;
+}
+
+static const struct unwind_row {
+	const char *where;
+	grove_fn *fn;
+	const char *log;
+} unwind_rows[] = {
+	{ "await",      unwound_in_await,    "cleaned up" },
+	{ "gather",     unwound_in_gather,   "1000:cancelled cleaned up" },
+	{ "task group", unwound_in_a_group,  "cleaned up" },
+	{ "map",        unwound_in_map,      "cleaned up cleaned up" },
+	{ "future",     unwound_in_a_future, "" },
+};
+
+static void ends_the_thread(int sig)
+{
+	(void)sig;
+	pthread_exit(NULL);
+}
+
+static void test_unwound(void **state)
+{
+	signal(SIGUSR1, ends_the_thread);
+	unwound_pool = grove_pool_new(2);
+	never = grove_future_new();
+	for (size_t i = 0; i < GR_LENGTH(unwind_rows); i++) {
+		grove_task *t = grove_task_new(unwind_rows[i].fn, NULL);
+
+		api_clear(state);
+		grove_sleep(GROVE_MS(1));
+		assert_int_equal(pthread_kill(victim, SIGUSR1), 0);
+		grove_join(t, GROVE_FOREVER);
+		if (strcmp(api_log, unwind_rows[i].log) != 0)
+			fail_msg("%s: %s", unwind_rows[i].where, api_log);
+		assert_int_equal(grove_error(t), ECANCELED);
+		grove_release(t);
+	}
+	assert_int_equal(grove_pool_free_count(unwound_pool), 2);
+	assert_int_equal(grove_pool_free(unwound_pool), 0);
+	assert_int_equal(grove_future_cancel(never), 0);
+	grove_future_release(never);
+	signal(SIGUSR1, SIG_DFL);
+}
+
 /* --- native threads --------------------------------------------------------------------------------------------------------- */
 
 static void *quick(void *arg)
@@ -683,6 +779,7 @@ int main(void)
 		api_test(test_group_cancels_waits_of_libc),
 		api_test(test_group_abandoned),
 		api_test(test_group_misuse),
+		api_test(test_unwound),
 		api_test(test_native_thread),
 	};
 
