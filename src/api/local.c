@@ -473,7 +473,7 @@ int grove_vars_run(grove_vars *vars, grove_fn *fn, void *arg, void **ret_value)
 	if (!rec)
 		return -1;
 	{
-		struct exchange x __attribute__((cleanup(change_back))) = { rec, vars, rec->context };
+		struct exchange x __attribute__((cleanup(change_back), unused)) = { rec, vars, rec->context };
 
 		vars->runs = true;
 		rec->context = vars->context;

@@ -3,6 +3,7 @@
  */
 #include "api.h"
 #include <pthread.h>
+#include <signal.h>
 
 /* --- bodies --------------------------------------------------------------------------------------------------------------------------- */
 
@@ -195,7 +196,7 @@ static void tell(void *arg)
 
 static void *holds_something(void *arg)
 {
-	const char *held __attribute__((cleanup(tell))) = "cleaned";
+	const char *held __attribute__((cleanup(tell), unused)) = "cleaned";
 
 	for (;;)
 		grove_gen_yield(arg);
@@ -620,11 +621,53 @@ static void it_is_part_of_whoever_asks(void **state)
 	assert_int_equal(grove_generator_free(gen), 0);
 }
 
+static void on_signal(int sig)
+{
+	note("signal:%d", sig == SIGUSR1);
+}
+
+/* A signal for us arrives while the other side gets ready to leave: it is what gr_generator_switch() sees to. */
+static void *raises(void *arg)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	for (;;) {
+		c->todo |= GR_TODO_SIGNAL;	/* as signal.c notes it, while carrier->inside is set */
+		grove_gen_yield(arg);
+		note("body");
+	}
+	return NULL;
+}
+
+static void signals_that_waited_are_delivered_on_arrival(void **state)
+{
+	struct sigaction sa = { .sa_handler = on_signal }, old;
+	grove_generator *gen = grove_generator_new(raises, "value");
+	void *v;
+
+	(void)state;
+	sigaction(SIGUSR1, &sa, &old);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(grove_gen_next(gen, &v), 1);
+		assert_string_equal(v, "value");
+		assert_int_equal(gr_carrier()->todo & GR_TODO_SIGNAL, 0);
+		gr_enter();
+		raise(SIGUSR1);
+		assert_string_equal(api_log, i ? "signal:1 body body" : "");
+		assert_int_not_equal(gr_carrier()->todo & GR_TODO_SIGNAL, 0);
+		gr_carrier()->inside = GR_OUTSIDE;
+		assert_int_equal(grove_gen_next(gen, &v), 1);
+		assert_string_equal(api_log, i ? "signal:1 body body signal:1 body" : "signal:1 body");
+	}
+	sigaction(SIGUSR1, &old, NULL);
+	assert_int_equal(grove_generator_free(gen), 0);
+}
+
 /* --- unwinding ------------------------------------------------------------------------------------------------------------------------- */
 
 static void *exits(void *arg)
 {
-	const char *held __attribute__((cleanup(tell))) = "body";
+	const char *held __attribute__((cleanup(tell), unused)) = "body";
 
 	grove_gen_yield(arg);
 	pthread_exit("value");
@@ -632,7 +675,7 @@ static void *exits(void *arg)
 
 static void *wraps(void *arg)
 {
-	const char *held __attribute__((cleanup(tell))) = "wrapper";
+	const char *held __attribute__((cleanup(tell), unused)) = "wrapper";
 
 	grove_gen_yield_from(arg, NULL);
 	return NULL;
@@ -640,7 +683,7 @@ static void *wraps(void *arg)
 
 static void *consumes(void *arg)
 {
-	const char *held __attribute__((cleanup(tell))) = "consumer";
+	const char *held __attribute__((cleanup(tell), unused)) = "consumer";
 
 	while (grove_gen_next(arg, NULL) == 1)
 		note("value");
@@ -669,7 +712,7 @@ static void *waits_on_a_condition(void *arg)
 {
 	static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 	static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
-	const char *held __attribute__((cleanup(tell))) = "body";
+	const char *held __attribute__((cleanup(tell), unused)) = "body";
 
 	pthread_mutex_lock(&m);
 	for (;;)
@@ -767,6 +810,7 @@ int main(void)
 		api_test(a_deadline_that_the_body_forgot_ends_with_it),
 		api_test(handlers_of_the_body_are_not_the_consumers),
 		api_test(it_is_part_of_whoever_asks),
+		api_test(signals_that_waited_are_delivered_on_arrival),
 		api_test(pthread_exit_in_a_body_ends_the_greenlet),
 		api_test(a_cancelled_body_is_unwound_and_its_consumer_too),
 		api_test(a_coroutine_waits_at_its_first_yield),
