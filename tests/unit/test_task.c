@@ -622,7 +622,7 @@ static void test_group_misuse(void **state)
 	assert_int_equal(grove_task_group_end(tg), 0);
 }
 
-/* --- unwinding ---------------------------------------------------------------------------------------------------------------- */
+/* --- unwinding -------------------------------------------------------------------------------------------------------------- */
 
 /* A handler that ends the thread takes it out of its wait without a return: what it left behind is cleaned up all the same. */
 static pthread_t victim;
