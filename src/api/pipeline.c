@@ -233,12 +233,19 @@ static void worker_ended(struct outcome *o)
 	gr_leave_quietly();
 }
 
+/* Somebody has killed it before it began: grove_shutdown(), perhaps. */
+static void never_began(grove_greenlet *g, void *arg)
+{
+	worker_ended(&(struct outcome){ arg, grove_error(g) });
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
 	struct outcome o __attribute__((cleanup(worker_ended))) = { w, ECANCELED };
 
 	w->started = true;
+	grove_unlink(grove_current(), never_began, w);
 	if (w->stage->p->broken || w->stage->fn(w->stage, w->stage->arg) == 0)
 		o.err = 0;
 	else
@@ -450,7 +457,14 @@ static int spawn_worker(struct worker *w)
 	struct grove_spawn_attr attr = { .size = sizeof(attr), .name = s->name[0] ? s->name : NULL };
 
 	w->g = grove_spawn_with(&attr, work, w);
-	return w->g ? 0 : errno;
+	if (!w->g)
+		return errno;
+	if (w->started || grove_link(w->g, never_began, w) == 0)
+		return 0;
+	grove_kill(w->g, 0);		/* before it begins */
+	grove_release(w->g);
+	w->g = NULL;
+	return ENOMEM;
 }
 
 static int spawn_stage(grove_stage *s, int err)

@@ -507,6 +507,35 @@ static void misuse(void **state)
 	NONE(grove_cobroadcast_new(&no_gen, 0), EINVAL);
 }
 
+static int never_runs(grove_stage *stage, void *arg)
+{
+	(void)stage, (void)arg;
+	note("ran");
+	return 0;
+}
+
+static void kill_it(grove_greenlet *g, void *arg)
+{
+	(void)arg;
+	grove_kill(g, 0);
+}
+
+/* By somebody who knows nothing of pipelines, such as grove_shutdown(). */
+static void a_stage_killed_before_it_began_has_ended(void **state)
+{
+	grove_pipeline *p = grove_pipeline_new(1, NULL);
+
+	(void)state;
+	assert_non_null(grove_pipeline_add(p, never_runs, NULL));
+	assert_int_equal(grove_add_spawn_callback(kill_it, NULL), 0);
+	assert_int_equal(grove_pipeline_start(p), 0);
+	assert_int_equal(grove_remove_spawn_callback(kill_it, NULL), 0);
+	assert_int_equal(grove_pipeline_wait(p, GROVE_FOREVER), -1);
+	assert_int_equal(errno, ECANCELED);
+	assert_string_equal(api_log, "");
+	assert_int_equal(grove_pipeline_free(p), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -520,6 +549,7 @@ int main(void)
 		api_test(an_error_is_told_outside),
 		api_test(killed),
 		api_test(killed_before_it_began),
+		api_test(a_stage_killed_before_it_began_has_ended),
 		api_test(run_in_too_little_time),
 		api_test(whoever_runs_it_is_killed),
 		api_test(an_object_to_wait_for),
