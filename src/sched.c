@@ -174,7 +174,10 @@ void gr_greenlet_started(void)
 	arrived(gr_carrier());
 }
 
-/* The next in the queue left its frames long ago: have them on their way to the cache while another one runs. */
+/*
+ * The next in the queue left its frames long ago: have them on their way to the cache while another one runs.  Four lines do better than two
+ * or eight.  __builtin_prefetch() would be nothing at all here, as it counts among the vector instructions.
+ */
 static void prefetch_next(struct gr_carrier *c)
 {
 	const char *sp;
@@ -182,8 +185,8 @@ static void prefetch_next(struct gr_carrier *c)
 	if (gr_list_empty(&c->ready))
 		return;
 	sp = gr_list_first(&c->ready, struct gr_greenlet, run)->sp;
-	for (size_t line = 0; line < 8; line++)
-		__builtin_prefetch(sp + 64 * line);
+	for (size_t line = 0; line < 4; line++)
+		__asm__ volatile("prefetcht0 %0" : : "m"(sp[64 * line]));
 }
 
 static __attribute__((noinline, cold)) void make_hub(struct gr_carrier *c)

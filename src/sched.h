@@ -49,6 +49,8 @@ struct gr_greenlet {
 	const char *waits;		/* what it is parked in, for people: "futex", "fd", "sleep", ... */
 	gr_time parked_at;		/* the hub's last turn before its last park began */
 	gr_time limit;			/* scope.h: what ends a park before its own deadline, or GR_NEVER */
+	uintptr_t own_lo;		/* a worker's own stack (api/worker.c): who stands on it is this greenlet; size 0: not known */
+	size_t own_size;
 
 	int tid;			/* as the program sees it; main: the process id, others: from GR_FIRST_TID up */
 	struct gr_list all;		/* in carrier->all, from birth to death */

@@ -142,7 +142,8 @@ void gr_break_reset(struct gr_greenlet *g)
 	g->scopes = NULL;
 	g->killed = 0;
 	g->thrown = 0;
-	update_limit(g);
+	g->futex_told = 0;
+	g->limit = GR_NEVER;
 }
 
 int gr_break_expired(void)

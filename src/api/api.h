@@ -41,8 +41,13 @@ bool gr_here_slow(void);
 static inline bool gr_here(void)
 {
 	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g = c->current;
+	uintptr_t sp;
 
-	return (GR_LIKELY(c->api_on) && GR_LIKELY(gr_on_greenlet(c))) || gr_here_slow();
+	if (GR_UNLIKELY(!c->api_on || c->inside))
+		return gr_here_slow();
+	__asm__("movq %%rsp, %0" : "=r"(sp));
+	return GR_LIKELY(sp - g->own_lo < g->own_size) || GR_LIKELY(gr_fs_self() == g->fs) || gr_here_slow();
 }
 
 static inline void gr_enter(void)

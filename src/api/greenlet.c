@@ -55,8 +55,10 @@ static struct hook *spawn_hooks, *end_hooks;
 static struct grove_greenlet *record_new(void)
 {
 	struct grove_greenlet *rec;
+	size_t size = sizeof(*rec);
 	long p;
 
+	__asm__("" : "+r"(size));		/* libc's memset() is faster than what compilers put in for a size that they know */
 	if (gr_list_empty(&free_records)) {
 		p = raw(SYS_mmap, 0, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (raw_failed(p))
@@ -67,7 +69,10 @@ static struct grove_greenlet *record_new(void)
 	}
 	rec = gr_list_first(&free_records, struct grove_greenlet, all);
 	gr_list_del(&rec->all);
-	*rec = (struct grove_greenlet){ .refs = 1, .stack_size = GROVE_STACK_SIZE, .id = ++last_id };
+	memset(rec, 0, size);
+	rec->refs = 1;
+	rec->stack_size = GROVE_STACK_SIZE;
+	rec->id = ++last_id;
 	gr_object_init(&rec->object, GR_GREENLET, false);
 	gr_list_init(&rec->joiners);
 	gr_list_init(&rec->callbacks);

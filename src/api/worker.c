@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 
 #define IDLE_MAX	1024
-#define TRIM_EVERY	16		/* greenlets after which a worker gives back what was used deep in its stack */
+#define TRIM_EVERY	128		/* greenlets after which a worker gives back what was used deep in its stack */
 #define KEEP		(64u * 1024)	/* of its top */
 
 static struct {
@@ -55,10 +55,8 @@ bool gr_worker_take(struct grove_greenlet *rec)
 
 static void trim(struct gr_worker *w)
 {
-	struct gr_stack stack;
-
-	if (++w->served % TRIM_EVERY == 0 && gr_stack_at(w, &stack) && stack.size > KEEP)
-		raw(SYS_madvise, stack.lo, stack.size - KEEP, MADV_DONTNEED);
+	if (++w->served % TRIM_EVERY == 0 && w->g->own_size > KEEP)
+		raw(SYS_madvise, w->g->own_lo, w->g->own_size - KEEP, MADV_DONTNEED);
 }
 
 /* Wait for the next greenlet; false: there are enough of us.  Inside. */
@@ -92,12 +90,16 @@ static bool last_one(const struct gr_carrier *c, const struct gr_worker *w)
 	return c->main->state == GR_DEAD && !c->native_threads && c->stats.alive - c->background <= !w->rec->counted;
 }
 
-/* The end of the block that libc has put at the top of our stack. */
-static const char *stack_top(const struct gr_worker *w)
+/* Returns its end, up to which libc's block goes that begins at g->fs. */
+static const char *note_stack(struct gr_greenlet *g)
 {
 	struct gr_stack stack;
 
-	return gr_stack_at(w, &stack) ? (const char *)stack.lo + stack.size : (const char *)w->g->fs;
+	if (!gr_stack_at((void *)g->fs, &stack))
+		return (const char *)g->fs;
+	g->own_lo = (uintptr_t)stack.lo;
+	g->own_size = stack.size;
+	return (const char *)stack.lo + stack.size;
 }
 
 /* Robust mutexes that it has left locked: others are to be told that their owner has died. */
@@ -127,7 +129,7 @@ static void *work(void *arg)
 	if (w.rec->service)
 		as_service(w.rec);
 	gr_leave_quietly();
-	w.born = gr_tls_learn(stack_top(&w));
+	w.born = gr_tls_learn(note_stack(w.g));
 	do {
 		gr_greenlet_run(w.rec);
 		if (last_one(c, &w))

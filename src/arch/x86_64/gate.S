@@ -175,7 +175,7 @@ gr_clone_start:
 
 /*
  * int gr_user_copy(void *to, const void *from, size_t n): 0, or 1 after a fault (signal.c sees the faulting address of the
- * instruction between begin and end and goes on at fault).  Four bytes, a futex word, are loaded at once.
+ * instruction between begin and end and goes on at fault).  Four bytes, a futex word, are loaded at once, and so are eight.
  */
 	.globl	gr_user_copy, gr_user_copy_begin, gr_user_copy_end, gr_user_copy_fault
 	.hidden	gr_user_copy, gr_user_copy_begin, gr_user_copy_end, gr_user_copy_fault
@@ -184,11 +184,17 @@ gr_clone_start:
 gr_user_copy:
 	.cfi_startproc
 	movq	%rdx, %rcx
+	cmpq	$8, %rdx
+	je	8f
 	cmpq	$4, %rdx
 	jne	1f
 gr_user_copy_begin:
 	movl	(%rsi), %eax
 	movl	%eax, (%rdi)
+	xorl	%eax, %eax
+	ret
+8:	movq	(%rsi), %rax
+	movq	%rax, (%rdi)
 	xorl	%eax, %eax
 	ret
 1:	rep movsb
