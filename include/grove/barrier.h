@@ -3,8 +3,8 @@
  *
  * A barrier lets nobody go on before a number of parties have come to it; then they all go on, and it can be used again.
  *
- * It breaks when one of those who wait gives up: its time is over, it is killed, or somebody says grove_barrier_abort().  The others would
- * wait in vain, so they fail with EPIPE, and so does everybody who comes later, until grove_barrier_reset().
+ * It breaks when one of those who wait gives up: its time is over, it is killed, or somebody says grove_barrier_abort().  The
+ * others would wait in vain, so they fail with EPIPE, and so does everybody who comes later, until grove_barrier_reset().
  *
  *	switch (grove_barrier_wait(barrier, GROVE_SEC(10))) {
  *	case GROVE_BARRIER_SERIAL:			// exactly one of the parties: the last to come
@@ -91,8 +91,8 @@ GROVE_API unsigned grove_barrier_waiting(const grove_barrier *barrier);
 GROVE_API bool grove_barrier_broken(const grove_barrier *barrier);
 
 /*
- * Something that is to be done once in the life of a process.  Static, or anywhere else where it lives long enough, and initialised by
- * GROVE_ONCE_INIT, or zeros:
+ * Something that is to be done once in the life of a process.  Static, or anywhere else where it lives long enough, and
+ * initialised by GROVE_ONCE_INIT, or zeros:
  *	static struct grove_once once = GROVE_ONCE_INIT;
  */
 struct grove_once {
@@ -106,8 +106,8 @@ typedef int grove_once_fn(void *arg);
 /*
  * grove_once_call - run @fn(@arg), unless that has been done; wait while somebody else is at it
  *
- * The first caller runs it, in itself.  If it fails, or its greenlet is killed or ends within it, the one who has waited longest runs it
- * next, with the function and the argument that it brought.
+ * The first caller runs it, in itself.  If it fails, or its greenlet is killed or ends within it, the one who has waited longest
+ * runs it next, with the function and the argument that it brought.
  *
  * Returns 0 when it has been done, by whomever, or -1 with errno
  *   what @fn failed with, if the caller ran it

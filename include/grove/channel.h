@@ -1,11 +1,12 @@
 /*
  * grove/channel.h - channels: hand a pointer from one greenlet to another, and select over several
  *
- * A channel of capacity 0 is a rendezvous: the sender waits until a receiver takes the item, so both know where the other is.  One with a
- * capacity keeps that many items for receivers to come.  Senders and receivers are served in the order in which they come.
+ * A channel of capacity 0 is a rendezvous: the sender waits until a receiver takes the item, so both know where the other is.
+ * One with a capacity keeps that many items for receivers to come.  Senders and receivers are served in the order in which they
+ * come.
  *
- * A channel may be closed, by whoever knows that nothing more is to come.  Receivers get what it still keeps, and then EPIPE; senders get
- * EPIPE at once.
+ * A channel may be closed, by whoever knows that nothing more is to come.  Receivers get what it still keeps, and then EPIPE;
+ * senders get EPIPE at once.
  *
  * grove_select() waits until one of several sends and receives can be done, does that one, and only that one:
  *

@@ -1,8 +1,8 @@
 /*
  * grove/event.h - events: a flag that greenlets wait for, until somebody sets it
  *
- * Everybody who waits for an event goes on when it is set; who comes later does not wait, until it is cleared.  Setting and clearing it at
- * once lets those go on who waited at that moment.
+ * Everybody who waits for an event goes on when it is set; who comes later does not wait, until it is cleared.  Setting and
+ * clearing it at once lets those go on who waited at that moment.
  *
  *	grove_event *ready = grove_event_new();
  *	grove_spawn_raw(load, ready);			// load() ends with grove_event_set(ready)

@@ -1,8 +1,8 @@
 /*
  * grove/lock.h - recursive locks, condition variables, read-write locks
  *
- * A lock belongs to who acquired it: a greenlet, or a native thread.  It goes to who has waited longest when it is released, so nobody can
- * be passed over.  An owner that ends without releasing it leaves it locked.
+ * A lock belongs to who acquired it: a greenlet, or a native thread.  It goes to who has waited longest when it is released, so
+ * nobody can be passed over.  An owner that ends without releasing it leaves it locked.
  *
  *	grove_lock_acquire(lock, GROVE_FOREVER);
  *	while (list_is_empty(list))
@@ -10,8 +10,8 @@
  *	item = take(list);
  *	grove_lock_release(lock);
  *
- * pthread_mutex_t, pthread_cond_t and pthread_rwlock_t may be used by greenlets as well, with their own rules; what these have besides is
- * fairness, deadlines for every wait, and that a wait ends when its greenlet is killed.
+ * pthread_mutex_t, pthread_cond_t and pthread_rwlock_t may be used by greenlets as well, with their own rules; what grove's have
+ * besides is fairness, deadlines for every wait, and that a wait ends when its greenlet is killed.
  */
 #ifndef GROVE_LOCK_H
 #define GROVE_LOCK_H
@@ -102,9 +102,9 @@ GROVE_API int grove_condition_free(grove_condition *condition);
 /*
  * grove_condition_wait - release the lock, wait until somebody notifies, own the lock again
  *
- * However often the caller has acquired the lock, others can have it meanwhile, and it is as often acquired afterwards.  It owns the lock
- * again in every case, also in a greenlet that was killed and whatever the time: waiting for the lock is not broken off.  Who was notified
- * gets 0, even if its time was over or it was killed at the same moment, so no notification is lost.
+ * However often the caller has acquired the lock, others can have it meanwhile, and it is as often acquired afterwards.  It owns
+ * the lock again in every case, also in a greenlet that was killed and whatever the time: waiting for the lock is not broken off.
+ * Who was notified gets 0, even if its time was over or it was killed at the same moment, so no notification is lost.
  *
  * Returns 0, or -1 with errno
  *   EAGAIN     @timeout is 0; the lock was not released
@@ -143,8 +143,8 @@ GROVE_API int grove_condition_notify_all(grove_condition *condition);
 /*
  * grove_rwlock_new - a lock that is held by any number of readers, or by one writer
  *
- * Readers and writers have their turns in the order in which they come: a reader who comes after a waiting writer waits for it, so neither
- * can keep the other out.  For that reason a reader must not lock it a second time.
+ * Readers and writers have their turns in the order in which they come: a reader who comes after a waiting writer waits for it,
+ * so neither can keep the other out.  For that reason a reader must not lock it a second time.
  * Returns it, or NULL with errno ENOMEM.
  * Parks: no.   Threads: any.   Signals: not async-signal-safe.   Follows pthread_rwlock_init(3).
  */

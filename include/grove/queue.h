@@ -1,9 +1,9 @@
 /*
  * grove/queue.h - queues between greenlets and native threads: first in first out, last in first out, or by priority
  *
- * Items are pointers, which the queue does not look at.  Who gets from an empty queue waits; so does who puts into a full one, if the queue
- * has a bound.  Both are served in the order in which they come.  An item is never lost: who is killed or runs out of time while waiting
- * has got none, and who was given one has it.
+ * Items are pointers, which the queue does not look at.  Who gets from an empty queue waits; so does who puts into a full one, if
+ * the queue has a bound.  Both are served in the order in which they come.  An item is never lost: who is killed or runs out of
+ * time while waiting has got none, and who was given one has it.
  *
  *	grove_queue *jobs = grove_queue_new(100);
  *	...
@@ -54,7 +54,8 @@ GROVE_API grove_queue *grove_queue_new_priority(size_t bound, grove_compare_fn *
 GROVE_API int grove_queue_free(grove_queue *queue);
 
 /*
- * grove_queue_put, grove_queue_put_nowait, grove_queue_put_priority - put @item in, and wait while the queue is full; nowait: do not wait
+ * grove_queue_put, grove_queue_put_nowait, grove_queue_put_priority - put @item in, and wait while the queue is full; nowait: do
+ * not wait
  * @priority: the lowest number comes first; that of the other two is 0
  *
  * Returns 0, or -1 with errno, and then the item is not in the queue
@@ -134,8 +135,8 @@ GROVE_API int grove_queue_task_done(grove_queue *queue);
 GROVE_API int grove_queue_join(grove_queue *queue, int64_t timeout);
 
 /*
- * grove_queue_size, grove_queue_bound, grove_queue_unfinished - how many items are in it, and may be (0: any number); how many were put in
- * and are not done.  0 of what is no queue.
+ * grove_queue_size, grove_queue_bound, grove_queue_unfinished - how many items are in it, and may be (0: any number); how many
+ * were put in and are not done.  0 of what is no queue.
  *
  * Parks: no.   Threads: any.   Signals: async-signal-safe.   Follows Queue.qsize, maxsize, JoinableQueue.unfinished_tasks.
  */

@@ -1,8 +1,8 @@
 /*
  * grove/semaphore.h - semaphores: a number of permits, taken and given back
  *
- * A permit that is given back goes to who has waited longest, and nobody who comes meanwhile can be faster.  One who gives up waiting, or is
- * killed, takes none; one who was given a permit has it, whatever happens to him at that moment.
+ * A permit that is given back goes to who has waited longest, and nobody who comes meanwhile can be faster.  One who gives up
+ * waiting, or is killed, takes none; one who was given a permit has it, whatever happens to him at that moment.
  *
  *	grove_semaphore *at_most_ten = grove_semaphore_new(10);
  *	...
@@ -63,7 +63,8 @@ GROVE_API int grove_semaphore_acquire(grove_semaphore *sem, int64_t timeout);
 GROVE_API int grove_semaphore_try(grove_semaphore *sem);
 
 /*
- * grove_semaphore_release, grove_semaphore_release_n - give back one permit, or @n at once; it need not be the greenlet that took them
+ * grove_semaphore_release, grove_semaphore_release_n - give back one permit, or @n at once; it need not be the greenlet that took
+ * them
  *
  * Returns 0, or -1 with errno, and then gives none
  *   ERANGE     a bounded semaphore would have more permits than at the beginning

@@ -79,6 +79,8 @@ static int come_to(struct grove_barrier *barrier, gr_time deadline)
 
 	if (barrier->object.ready)
 		return -EPIPE;
+	if (gr_list_empty(&barrier->waiters))
+		barrier->waiting = 0;		/* in a forked child those who waited are not there */
 	if (barrier->waiting + 1 == barrier->parties) {
 		open_it(barrier);
 		return GROVE_BARRIER_SERIAL;

@@ -142,7 +142,10 @@ static uint32_t random_below(uint32_t n)
 /* Many items, so that rings and heaps grow, wrap around and shrink. */
 static void test_many(void **state)
 {
-	static const struct { grove_queue *(*make)(size_t); bool lifo; } rows[] = { { grove_queue_new, false }, { grove_queue_new_lifo, true } };
+	static const struct {
+		grove_queue *(*make)(size_t);
+		bool lifo;
+	} rows[] = { { grove_queue_new, false }, { grove_queue_new_lifo, true } };
 
 	(void)state;
 	random_state = 1;
