@@ -220,7 +220,7 @@ static int wait_alone(struct grove_channel *channel, int op, void **item, gr_tim
 	int r;
 
 	party.meeting = &m;
-	r = wait_for_meeting(&m, op == GROVE_SEND ? "channel send" : "channel recv", channel, deadline);
+	r = wait_for_meeting(&m, op == GROVE_SEND ? "send" : "recv", channel, deadline);
 	if (r < 0)
 		return r;
 	if (m.error)

@@ -422,7 +422,7 @@ static void unwound_from_rwlock(struct gr_turn *turn)
 static int wait_in(struct grove_rwlock *lock, uintptr_t asker, bool writes, gr_time deadline)
 {
 	struct rw_waiter w = { .turn.unwound = unwound_from_rwlock, .lock = lock, .asker = asker, .writes = writes };
-	int r = gr_wait_guarded(&lock->waiters, "rwlock", lock, deadline, &w.turn);
+	int r = gr_wait_guarded(&lock->waiters, writes ? "writing" : "reading", lock, deadline, &w.turn);
 
 	if (r < 0)
 		let_in(lock);

@@ -241,7 +241,7 @@ static int wait_for_item(struct grove_queue *queue, void **ret_item, gr_time dea
 
 	if (queue->shut)
 		return -EPIPE;
-	r = gr_wait_guarded(&queue->getters, "queue", queue, deadline, &w.turn);
+	r = gr_wait_guarded(&queue->getters, peeks ? "peek" : "get", queue, deadline, &w.turn);
 	if (r == 0)
 		*ret_item = w.entry.item;
 	return r;
@@ -320,7 +320,7 @@ static int wait_for_room(struct grove_queue *queue, const struct gr_entry *entry
 {
 	struct waiter w = { .queue = queue, .entry = *entry };
 
-	return gr_wait_turn(&queue->putters, "queue", queue, deadline, &w.turn);
+	return gr_wait_turn(&queue->putters, "put", queue, deadline, &w.turn);
 }
 
 #define REPEAT	1		/* there must be more room, or another plan */
@@ -495,7 +495,7 @@ int grove_queue_join(grove_queue *queue, int64_t timeout)
 		return gr_fails(EINVAL);
 	gr_enter();
 	if (queue->unfinished)
-		r = gr_wait_turn(&queue->joiners, "queue", queue, deadline, NULL);
+		r = gr_wait_turn(&queue->joiners, "join", queue, deadline, NULL);
 	return gr_leave(r);
 }
 
