@@ -294,6 +294,7 @@ static int check_anywhere(const grove_condition *condition)
 /* On a native thread, too, the predicate runs in the caller. */
 int grove_condition_wait_for(grove_condition *condition, grove_predicate_fn *predicate, void *arg, int64_t timeout)
 {
+	int was = errno;
 	gr_time deadline;
 
 	if (!predicate || !gr_until(timeout, &deadline))
@@ -305,9 +306,13 @@ int grove_condition_wait_for(grove_condition *condition, grove_predicate_fn *pre
 
 		if (left < 0 || (left == 0 && timeout > 0))
 			return gr_fails(ETIMEDOUT);
-		if (grove_condition_wait(condition, left) < 0)
-			return errno == ETIMEDOUT && predicate(arg) ? 0 : -1;
+		if (grove_condition_wait(condition, left) < 0) {
+			if (errno != ETIMEDOUT || !predicate(arg))
+				return -1;
+			break;
+		}
 	}
+	errno = was;
 	return 0;
 }
 

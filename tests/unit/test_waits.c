@@ -2,6 +2,8 @@
  * test_waits.c - every wait of locks, queues and channels, and everything that ends one from outside
  */
 #include "api.h"
+#include <pthread.h>
+#include <signal.h>
 
 static struct {
 	grove_event *event, *never;
@@ -247,6 +249,93 @@ static void test_killed_before(void **state)
 	}
 }
 
+/* --- unwound out of the wait --------------------------------------------------------------------------------------------------------------- */
+
+static volatile bool in_handler;
+
+static void leaves(int sig)
+{
+	(void)sig;
+	in_handler = true;
+	grove_sleep(GROVE_MS(1));		/* in which it may be given its turn */
+	pthread_exit(NULL);
+}
+
+static void *is_unwound(void *arg)
+{
+	struct trial *t = arg;
+	sigset_t usr1;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_UNBLOCK, &usr1, NULL);
+	t->fn(GROVE_FOREVER);
+	note("not unwound");
+	return NULL;
+}
+
+static void give_lock(grove_greenlet *keeper) { (void)keeper; grove_lock_release(o.lock); }
+static void give_rwlock(grove_greenlet *keeper) { (void)keeper; grove_rwlock_unlock(o.rw); }
+static void give_permit(grove_greenlet *keeper) { (void)keeper; grove_semaphore_release(o.sem); }
+static void give_room(grove_greenlet *keeper) { (void)keeper; grove_queue_get(o.full, NULL, 0); }
+static void give_once(grove_greenlet *keeper) { grove_kill(keeper, GROVE_FOREVER); }
+static void come_too(grove_greenlet *keeper) { (void)keeper; grove_barrier_wait(o.barrier, 0); }
+
+static bool lock_is_free(void) { return grove_lock_try(o.lock) == 0; }
+static bool rwlock_is_free(void) { return grove_rwlock_trywrlock(o.rw) == 0; }
+static bool permit_is_there(void) { return grove_semaphore_value(o.sem) == 1; }
+static bool item_is_in(void) { return grove_queue_size(o.full) == 1 && grove_queue_unfinished(o.full) == 2; }
+static bool once_is_new(void) { return grove_once_call(&o.once, not_run, NULL, 0) == 0; }
+static bool is_whole(void) { return !grove_barrier_broken(o.barrier); }
+static bool is_broken(void) { return grove_barrier_broken(o.barrier); }
+
+static const struct {
+	int (*fn)(int64_t);
+	void (*give)(grove_greenlet *keeper);	/* NULL: it is not given its turn */
+	bool (*after)(void);
+} unwindings[] = {
+	{ at_lock, give_lock, lock_is_free }, { reading, give_rwlock, rwlock_is_free }, { writing, give_rwlock, rwlock_is_free },
+	{ at_semaphore, give_permit, permit_is_there }, { in_put, give_room, item_is_in }, { at_once, give_once, once_is_new },
+	{ at_barrier, come_too, is_whole }, { at_barrier, NULL, is_broken }, { at_event, NULL, NULL }, { at_lock, NULL, NULL },
+	{ reading, NULL, NULL }, { writing, NULL, NULL }, { at_semaphore, NULL, NULL }, { in_put, NULL, NULL }, { in_get, NULL, NULL },
+	{ in_peek, NULL, NULL }, { in_join, NULL, NULL }, { at_once, NULL, NULL }, { in_send, NULL, NULL }, { in_recv, NULL, NULL },
+	{ in_select, NULL, NULL },
+};
+
+static void test_unwound(void **state)
+{
+	struct sigaction sa = { .sa_handler = leaves }, old;
+	sigset_t usr1;
+
+	(void)state;
+	sigaction(SIGUSR1, &sa, &old);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
+	for (size_t i = 0; i < GR_LENGTH(unwindings); i++) {
+		struct trial t = { .fn = unwindings[i].fn };
+		grove_greenlet *keeper = begin(), *g = grove_spawn(is_unwound, &t);
+
+		in_handler = false;
+		grove_yield();
+		kill(getpid(), SIGUSR1);
+		while (!in_handler)
+			grove_yield();
+		if (unwindings[i].give)
+			unwindings[i].give(keeper);
+		grove_join(g, GROVE_FOREVER);
+		grove_release(g);
+		if (unwindings[i].after && !unwindings[i].after())
+			fail_msg("row %zu", i);
+		end(keeper);
+	}
+	assert_string_equal(api_log, "run");		/* by once_is_new() */
+	pthread_sigmask(SIG_UNBLOCK, &usr1, NULL);
+	sigaction(SIGUSR1, &old, NULL);
+}
+
+/* --- others ---------------------------------------------------------------------------------------------------------------------------- */
+
 static void test_nobody_is_left(void **state)
 {
 	FILE *told = tmpfile();
@@ -305,6 +394,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		api_test(test_every_wait_ends),
 		api_test(test_killed_before),
+		api_test(test_unwound),
 		api_test(test_nobody_is_left),
 		api_test(test_waiting_for_objects),
 	};
