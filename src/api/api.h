@@ -122,7 +122,7 @@ static inline void *gr_fails_null(int err)
 /* False with errno ENOTSUP: there is no runtime. */
 bool gr_remote(long *ret, void (*fn)(void), long a, long b, long c, long d, long e, long f);
 
-/* Who calls: a token for owners of locks.  The greenlet, or the native thread on whose behalf it works. */
+/* Who calls: a token for owners of locks, which no other caller ever has.  The greenlet's, or that of the native thread for which it works. */
 uintptr_t gr_asker(void);
 
 /* --- time ------------------------------------------------------------------------------------------------------------------------ */

@@ -217,5 +217,7 @@ uintptr_t gr_asker(void)
 {
 	struct gr_greenlet *g = gr_carrier()->current;
 
-	return g->api && g->api->asker ? g->api->asker : (uintptr_t)g;
+	if (g->api && g->api->asker)
+		return g->api->asker;
+	return g->worker && g->api ? g->api->id << 1 | 1 : (uintptr_t)g->tid << 1;	/* FS bases are far above, and even */
 }

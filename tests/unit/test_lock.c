@@ -79,6 +79,31 @@ static void test_recursion(void **state)
 	assert_false(grove_lock_locked(lock));
 }
 
+static void *acquires(void *arg)
+{
+	grove_lock *l = arg;
+
+	note("%s", grove_lock_try(l) == 0 ? "mine" : strerrorname_np(errno));
+	return arg;
+}
+
+/* The next greenlet of the same worker is another one. */
+static void test_an_owner_that_has_ended(void **state)
+{
+	grove_lock *abandoned = grove_lock_new();
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		grove_greenlet *g = grove_spawn(acquires, abandoned);
+
+		grove_join(g, GROVE_FOREVER);
+		grove_release(g);
+	}
+	assert_string_equal(api_log, "mine EAGAIN");
+	assert_int_equal(grove_lock_free(abandoned), -1);
+	assert_int_equal(errno, EBUSY);
+}
+
 static void test_only_the_owner(void **state)
 {
 	(void)state;
@@ -685,6 +710,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		lock_test(test_recursion),
 		lock_test(test_only_the_owner),
+		lock_test(test_an_owner_that_has_ended),
 		lock_test(test_handed_over_in_order),
 		lock_test(test_lock_times_out),
 		lock_test(test_killed_at_the_head),
