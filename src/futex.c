@@ -12,19 +12,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Buckets are made on first use (next is NULL before), so a program with few waiters touches few pages.  With 100,000 words waited on at
- * once a bucket holds six. */
-#define BUCKET_BITS	14
 #define USER_TOP	0x7ffffffff000ul	/* the kernel refuses addresses beyond */
 
-static struct gr_list buckets[1u << BUCKET_BITS] __attribute__((aligned(GR_PAGE)));
+/* next is NULL before the first use */
+static struct gr_list buckets[1u << GR_FUTEX_BUCKET_BITS] __attribute__((aligned(GR_PAGE)));
 struct gr_list gr_futex_pi_waiters = { &gr_futex_pi_waiters, &gr_futex_pi_waiters };
 
 /* --- the queues --------------------------------------------------------------------------------------------------------------- */
 
 static struct gr_list *bucket_of(uintptr_t key)
 {
-	return &buckets[key * 0x9e3779b97f4a7c15ul >> (64 - BUCKET_BITS)];
+	return &buckets[gr_futex_bucket(key)];
 }
 
 static bool bucket_empty(const struct gr_list *b)
@@ -39,6 +37,23 @@ void gr_futex_enqueue(struct gr_futex_waiter *w)
 	if (GR_UNLIKELY(!b->next))
 		gr_list_init(b);
 	gr_list_push(b, &w->link);
+	if (GR_UNLIKELY(gr_carrier()->natives)) {
+		uint32_t *n = &gr_futex_count_of(w->key)->greenlets;
+
+		__atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);
+		w->counted = true;
+	}
+}
+
+void gr_futex_dequeue(struct gr_futex_waiter *w)
+{
+	gr_list_del(&w->link);
+	if (GR_UNLIKELY(w->counted)) {
+		uint32_t *n = &gr_futex_count_of(w->key)->greenlets;
+
+		__atomic_store_n(n, *n - 1, __ATOMIC_RELAXED);
+		w->counted = false;
+	}
 }
 
 struct gr_futex_waiter *gr_futex_first(uintptr_t key)
@@ -58,11 +73,11 @@ struct gr_futex_waiter *gr_futex_first(uintptr_t key)
 
 void gr_futex_wake_waiter(struct gr_futex_waiter *w)
 {
-	gr_list_del(&w->link);
+	gr_futex_dequeue(w);
 	gr_wake(w->g, w->result);
 }
 
-static long wake_here(uintptr_t key, int n, uint32_t bitset)
+long gr_futex_wake_here(uintptr_t key, int n, uint32_t bitset)
 {
 	struct gr_list *b = bucket_of(key);
 	long woken = 0;
@@ -106,11 +121,13 @@ static long requeue_here(uintptr_t from, long wake, long move, uintptr_t to)
 			gr_futex_wake_waiter(w);
 			continue;
 		}
-		w->key = to;
-		if (b != b2) {
-			gr_list_del(&w->link);
-			gr_futex_enqueue(w);
+		if (b == b2) {
+			w->key = to;
+			continue;
 		}
+		gr_futex_dequeue(w);
+		w->key = to;
+		gr_futex_enqueue(w);
 	}
 	return done;
 }
@@ -182,7 +199,7 @@ long gr_futex_not_woken(int parked, long interrupted)
 	return 0;
 }
 
-/* Another process, or a kernel thread that is not ours, may be the one to wake us: wait where they look, timeout and all. */
+/* Somebody whose wakes do not come to us may be the one to wake us: wait where they look, timeout and all. */
 static long wait_in_kernel(uint32_t *uaddr, int op, uint32_t val, const void *timeout, uint32_t bitset)
 {
 	long r = gr_offload(SYS_futex, (long)uaddr, op, val, (long)timeout, 0, bitset);
@@ -192,28 +209,41 @@ static long wait_in_kernel(uint32_t *uaddr, int op, uint32_t val, const void *ti
 	return r == -GR_ERESTART && timeout ? -EINTR : r;
 }
 
-static long wait_here(uint32_t *uaddr, uint32_t val, gr_time deadline, bool timed, uint32_t bitset)
+/* 0, -EAGAIN or -EFAULT */
+static long has_value(const uint32_t *uaddr, uint32_t val)
 {
-	struct gr_futex_waiter w = { .key = (uintptr_t)uaddr, .g = gr_carrier()->current, .bitset = bitset };
 	uint32_t now;
-	int r;
 
 	if (gr_user_read(&now, uaddr, sizeof(now)) < 0)
 		return -EFAULT;
-	if (now != val)
-		return -EAGAIN;
+	return now == val ? 0 : -EAGAIN;
+}
+
+static long wait_here(uint32_t *uaddr, uint32_t val, gr_time deadline, bool timed, uint32_t bitset)
+{
+	struct gr_futex_waiter w = { .key = (uintptr_t)uaddr, .g = gr_carrier()->current, .bitset = bitset };
+	long r = has_value(uaddr, val);
+
+	if (r < 0)
+		return r;
 	gr_futex_enqueue(&w);
+	if (gr_futex_look_again())
+		r = has_value(uaddr, val);
+	if (r < 0) {
+		gr_futex_dequeue(&w);
+		return r;
+	}
 	r = gr_park("futex", deadline, GR_PARK_INTR);
 	if (GR_LIKELY(gr_futex_was_woken(&w)))
 		return 0;
-	gr_list_del(&w.link);
-	return gr_futex_not_woken(r, timed ? -EINTR : -GR_ERESTART);
+	gr_futex_dequeue(&w);
+	return gr_futex_not_woken((int)r, timed ? -EINTR : -GR_ERESTART);
 }
 
 static long wait_either(uint32_t *uaddr, int op, uint32_t val, const void *timeout, gr_time deadline, uint32_t bitset)
 {
-	return gr_futex_in_kernel(uaddr, op) ? wait_in_kernel(uaddr, op, val, timeout, bitset) :
-					       wait_here(uaddr, val, deadline, timeout != NULL, bitset);
+	return gr_futex_waits_in_kernel(uaddr, op, val) ? wait_in_kernel(uaddr, op, val, timeout, bitset) :
+							  wait_here(uaddr, val, deadline, timeout != NULL, bitset);
 }
 
 /*
@@ -242,9 +272,11 @@ static long wait(uint32_t *uaddr, int op, uint32_t val, const void *timeout, gr_
 /* The kernel's queue for what is left of @n; it wakes one even when @n is 0 or less. */
 static long wake_both(uint32_t *uaddr, int op, int n, uint32_t bitset)
 {
-	long here = wake_here((uintptr_t)uaddr, n, bitset), there;
+	long here = gr_futex_wake_here((uintptr_t)uaddr, n, bitset), there;
 
-	if (here < 0 || (here && here >= n) || !gr_futex_in_kernel(uaddr, op))
+	if (here < 0 || (here && here >= n))
+		return here;
+	if (op & FUTEX_PRIVATE_FLAG ? !gr_futex_natives_wait(uaddr) : !gr_futex_in_kernel(uaddr, op))
 		return here;
 	there = raw(SYS_futex, uaddr, FUTEX_WAKE_BITSET | (op & FUTEX_PRIVATE_FLAG), n - here, 0, 0, bitset);
 	if (there < 0)
@@ -271,7 +303,6 @@ static long requeue(uint32_t *uaddr, int op, int n, int move, uint32_t *uaddr2, 
 {
 	bool kernel = gr_futex_in_kernel(uaddr, op);
 	long here, there, total = (long)n + move;
-	uint32_t now;
 
 	if (n < 0 || move < 0)
 		return -EINVAL;
@@ -280,17 +311,16 @@ static long requeue(uint32_t *uaddr, int op, int n, int move, uint32_t *uaddr2, 
 		here = gr_futex_check_word(uaddr2, op);
 	if (here < 0)
 		return here;
-	if (cmp) {
-		if (gr_user_read(&now, uaddr, sizeof(now)) < 0)
-			return -EFAULT;
-		if (now != *cmp)
-			return -EAGAIN;
-	}
+	if (cmp)
+		here = has_value(uaddr, *cmp);
+	if (here < 0)
+		return here;
 	if (kernel != gr_futex_in_kernel(uaddr2, op))	/* from one kind of queue to the other nobody can be moved, but woken */
 		return total ? wake_both(uaddr, op, total > INT32_MAX ? INT32_MAX : (int)total, FUTEX_BITSET_MATCH_ANY) : 0;
 	here = requeue_here((uintptr_t)uaddr, n, move, (uintptr_t)uaddr2);
 	if (here < 0 || !kernel || here == total)
 		return here;
+	__atomic_store_n(&gr_futex_natives_moved, 1, __ATOMIC_SEQ_CST);
 	there = raw(SYS_futex, uaddr, op, here < n ? n - here : 0, here < n ? move : total - here, uaddr2, cmp ? *cmp : 0);
 	return there < 0 ? (here ? here : there) : here + there;
 }
@@ -434,5 +464,6 @@ void gr_futex_reset(void)
 {
 	if (raw(SYS_madvise, buckets, sizeof(buckets), MADV_DONTNEED) < 0)
 		memset(buckets, 0, sizeof(buckets));
+	gr_futex_native_reset();
 	gr_list_init(&gr_futex_pi_waiters);
 }

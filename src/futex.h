@@ -3,8 +3,13 @@
  *
  * Keys are addresses, so FUTEX_PRIVATE_FLAG does not matter (pthread_join waits with a shared futex on private memory).
  * Only words in memory mapped MAP_SHARED, which another process may see, need the kernel's queues: such waits go to an offload
- * thread, such wakes to the kernel.  map.h knows which memory that is.  While the program has kernel threads that are not greenlets
- * (carrier->natives), every word may have waiters on both sides: greenlets then wait in the kernel too, and wakes reach both.
+ * thread, such wakes to the kernel.  map.h knows which memory that is.
+ *
+ * While the program has kernel threads that are not greenlets (carrier->natives), every word may have waiters on both sides.  Native threads
+ * wait in the kernel, greenlets here, and wakes reach both: those by greenlets go here first and on to the kernel, those by native
+ * threads, whose calls come through the gate as well, to the kernel first and on to us (futex_native.c).  What a native thread's
+ * wake returns counts native threads only.  Not heard of are wakes by code whose `syscall` instructions were not rewritten: a library
+ * that brings its own and was loaded by a native thread.  Where some could not be rewritten (carrier->ungated) greenlets wait in the kernel.
  *
  * Priority inheritance: there is one kernel thread, so nothing to inherit; what is kept is the protocol of the word (owner tid,
  * FUTEX_WAITERS, FUTEX_OWNER_DIED) and handing over to the first waiter.  Owners are greenlet tids, which the kernel does not know.
@@ -30,6 +35,10 @@ long green_futex(uint32_t *uaddr, int op, uint32_t val, uintptr_t timeout_or_val
 
 /* futex_waitv(2) */
 long green_futex_waitv(struct futex_waitv *waiters, unsigned nr, unsigned flags, struct timespec *timeout, clockid_t clock);
+
+/* The same two by a native thread: the kernel's, known to greenlets that wake, and for those that wait here. */
+long gr_futex_native(uint32_t *uaddr, int op, uint32_t n, uintptr_t n2, uint32_t *uaddr2, uint32_t val3);
+long gr_futex_native_waitv(struct futex_waitv *waiters, unsigned nr, unsigned flags, struct timespec *timeout, clockid_t clock);
 
 /* Wake up to @n waiters on @uaddr, here and in the kernel: what the kernel does with a cleared tid word.  Returns how many. */
 int gr_futex_wake(uint32_t *uaddr, int n);

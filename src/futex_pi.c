@@ -52,7 +52,7 @@ static long wait_for_owner(uint32_t *word, gr_time deadline)
 	gr_list_del(&w.pi);
 	if (gr_futex_was_woken(&w))
 		return 0;		/* and the word names us: hand_over() */
-	gr_list_del(&w.link);
+	gr_futex_dequeue(&w);
 	if (r == -EINTR)
 		run_handlers();
 	return r == -ETIMEDOUT ? r : -GR_ERESTART;

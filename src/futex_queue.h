@@ -1,5 +1,5 @@
 /*
- * futex_queue.h - what futex.c and futex_pi.c share: the queues of parked greenlets
+ * futex_queue.h - what futex.c, futex_pi.c, futex_waitv.c and futex_native.c share: the queues of parked greenlets
  *
  * One table per process, not per carrier: a word has one queue, whoever waits on it.  With more carriers each bucket gets a lock, held from
  * reading the word until the waiter is linked; today the one kernel thread is that lock.
@@ -22,13 +22,53 @@ struct gr_futex_waiter {
 	struct gr_greenlet *g;
 	uint32_t bitset;
 	uint8_t kind;			/* enum gr_futex_kind */
+	bool counted;			/* in gr_futex_counts */
 	int result;			/* what its gr_park() is to return: 0, or -EINTR to break off an offloaded wait */
 };
 
 /* All waiters for PI locks: a thread that ends looks for its locks here, because no list of its own names those that are not robust. */
 extern struct gr_list gr_futex_pi_waiters;
 
+/* Buckets are made on first use, so a program with few waiters touches few pages.  With 100,000 words waited on at once a bucket
+ * holds six. */
+#define GR_FUTEX_BUCKET_BITS	14
+
+static inline size_t gr_futex_bucket(uintptr_t key)
+{
+	return key * 0x9e3779b97f4a7c15ul >> (64 - GR_FUTEX_BUCKET_BITS);
+}
+
+/* Who waits for words of each bucket, for the other side to look at before it wakes.  Only kept while there are native threads. */
+struct gr_futex_count {
+	uint32_t greenlets;		/* here; written by the carrier alone */
+	uint32_t natives;		/* in the kernel; atomic */
+};
+extern struct gr_futex_count gr_futex_counts[1u << GR_FUTEX_BUCKET_BITS];
+extern uint32_t gr_futex_natives_moved;		/* atomic: .natives cannot be relied upon, as some wait where they were not counted */
+
+static inline struct gr_futex_count *gr_futex_count_of(uintptr_t key)
+{
+	return &gr_futex_counts[gr_futex_bucket(key)];
+}
+
 void gr_futex_enqueue(struct gr_futex_waiter *w);
+void gr_futex_dequeue(struct gr_futex_waiter *w);
+
+/* After the enqueueing, before a last look at the word: is that look needed, since native threads may have changed it meanwhile? */
+static inline bool gr_futex_look_again(void)
+{
+	if (GR_LIKELY(!gr_carrier()->natives))
+		return false;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return true;
+}
+
+/* Wake up to @n of those who wait here.  How many, or -EINVAL: they wait for a PI lock. */
+long gr_futex_wake_here(uintptr_t key, int n, uint32_t bitset);
+
+/* fork child */
+void gr_futex_native_reset(void);
+
 struct gr_futex_waiter *gr_futex_first(uintptr_t key);
 void gr_futex_wake_waiter(struct gr_futex_waiter *w);
 
@@ -47,10 +87,34 @@ long gr_futex_check_word(const uint32_t *uaddr, int op);
 /* 0 or -EFAULT: the word can be written, so that the atomic operations that follow do not fault. */
 long gr_futex_check_writable(uint32_t *uaddr);
 
+/* May native threads wait on this word?  To be asked after the word was changed. */
+static inline bool gr_futex_natives_wait(const uint32_t *uaddr)
+{
+	if (GR_LIKELY(!gr_carrier()->natives))
+		return false;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return gr_carrier()->ungated || __atomic_load_n(&gr_futex_natives_moved, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&gr_futex_count_of((uintptr_t)uaddr)->natives, __ATOMIC_RELAXED);
+}
+
 /* May anyone but greenlets of this process wait on this word? */
 static inline bool gr_futex_in_kernel(const uint32_t *uaddr, int op)
 {
 	return GR_UNLIKELY(gr_carrier()->natives) || (!(op & FUTEX_PRIVATE_FLAG) && gr_map_is_shared((uintptr_t)uaddr));
+}
+
+/*
+ * Are there wakes of this word that we do not hear of, so that greenlets must wait in the kernel?  Those by other processes; and those by the
+ * kernel itself, when a native thread ends: of its tid, for which pthread_join() waits, and of its robust mutexes.  Both are waited
+ * for without FUTEX_PRIVATE_FLAG.  For the end of a greenlet, too, but its tid tells.
+ */
+static inline bool gr_futex_waits_in_kernel(const uint32_t *uaddr, int op, uint32_t val)
+{
+	const struct gr_carrier *c = gr_carrier();
+
+	if (GR_LIKELY(op & FUTEX_PRIVATE_FLAG))
+		return GR_UNLIKELY(c->natives) && c->ungated;
+	return gr_map_is_shared((uintptr_t)uaddr) || (GR_UNLIKELY(c->natives) && (c->ungated || !gr_find_tid((int)val)));
 }
 
 /* FUTEX_WAKE_BITSET, here and in the kernel */

@@ -49,7 +49,7 @@ static long read_words(struct word *v, unsigned nr, const struct futex_waitv *wa
 		uint32_t *uaddr = (uint32_t *)(uintptr_t)v[i].want.uaddr;
 
 		r = gr_futex_check_word(uaddr, (int)v[i].want.flags);
-		v[i].kernel = gr_futex_in_kernel(uaddr, (int)v[i].want.flags);
+		v[i].kernel = gr_futex_waits_in_kernel(uaddr, (int)v[i].want.flags, (uint32_t)v[i].want.val);
 	}
 	return r;
 }
@@ -85,7 +85,7 @@ static long leave(struct word *v, unsigned nr)
 		if (gr_futex_was_woken(&v[i].w))
 			woken = i;
 		else
-			gr_list_del(&v[i].w.link);
+			gr_futex_dequeue(&v[i].w);
 	}
 	return woken;
 }
@@ -101,13 +101,19 @@ static long wait_words(struct word *v, unsigned nr, gr_time deadline, const stru
 	for (unsigned i = 0; i < nr; i++)
 		kernel |= v[i].kernel;
 	enter(v, nr, kernel ? -EINTR : 0);
-	if (kernel)
+	if (gr_futex_look_again())
+		r = values_as_wanted(v, nr);
+	if (r < 0)
+		;
+	else if (kernel)
 		r = gr_offload_until(deadline, SYS_futex_waitv, (long)waiters, nr, 0, 0, 0, 0);		/* may be limited: scope.h */
 	else
 		r = gr_park("futex", deadline, GR_PARK_INTR);
 	woken = leave(v, nr);
 	if (woken >= 0)
 		return woken;
+	if (r == -EFAULT || r == -EAGAIN)
+		return r;
 	if (kernel)
 		return r == -GR_EBROKEN ? gr_futex_not_woken((int)r, 0) : r;
 	r = gr_futex_not_woken((int)r, -GR_ERESTART);

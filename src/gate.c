@@ -44,6 +44,12 @@ static bool is_green(const struct gr_carrier *c, long nr)
 	return (unsigned long)nr < GR_NR_CALLS && table[nr] && (GR_LIKELY(c->patched) || !waits[nr] || c->current->patched);
 }
 
+/* A futex call by a native thread, which may be about greenlets */
+static bool native_futex(const struct gr_carrier *c, long nr)
+{
+	return (nr == SYS_futex || nr == SYS_futex_waitv) && GR_UNLIKELY(c->natives) && c->on && gr_fs_self() != c->current->fs;
+}
+
 static bool makes_fd(long nr)
 {
 	return nr == SYS_epoll_create1 || nr == SYS_epoll_create || nr == SYS_timerfd_create || nr == SYS_eventfd2;
@@ -137,6 +143,9 @@ long gr_call(long nr, long a, long b, long d, long e, long f, long g)
 		if (GR_LIKELY(r != GR_CALL_RAW))
 			return r;
 	}
+	if (GR_UNLIKELY(native_futex(c, nr)))
+		return nr == SYS_futex ? gr_futex_native((uint32_t *)a, (int)b, (uint32_t)d, (uintptr_t)e, (uint32_t *)f, (uint32_t)g) :
+					 gr_futex_native_waitv((void *)a, (unsigned)b, (unsigned)d, (void *)e, (clockid_t)f);
 	r = raw_syscall6(nr, a, b, d, e, f, g);
 	if (GR_UNLIKELY(c->hide_new) && c->inside && c->current == c->hub && gr_fs_self() == c->hub->fs && makes_fd(nr))
 		r = gr_hub_hide(nr, r);
@@ -151,7 +160,7 @@ struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs)
 	long nr = (long)regs->rax, r;
 
 	if (GR_UNLIKELY(!is_green(c, nr) || !on_greenlet(c))) {
-		if (!c->hide_new)
+		if (!c->hide_new && !native_futex(c, nr))
 			return (struct gr_gate_result){ .raw = 1 };
 		return (struct gr_gate_result){ .ret = gr_call(nr, (long)regs->rdi, (long)regs->rsi, (long)regs->rdx,
 							       (long)regs->r10, (long)regs->r8, (long)regs->r9) };
@@ -167,9 +176,16 @@ static struct gr_patch_stats patch_stats;
 
 int gr_gate_patch(void)
 {
+	int r;
+
 	for (size_t nr = 0; nr < GR_NR_CALLS; nr++)
 		gr_gate_green[nr] = table[nr] != NULL;
-	return gr_patch_loaded(&patch_stats);
+	r = gr_patch_loaded(&patch_stats);
+	if (GR_UNLIKELY(patch_stats.failed && !gr_carrier()->ungated)) {
+		gr_carrier()->ungated = true;
+		gr_futex_wake_all();		/* to wait in the kernel from now on, if there are native threads */
+	}
+	return r;
 }
 
 void gr_gate_get_stats(struct gr_gate_stats *ret_stats)

@@ -308,6 +308,9 @@ int gr_hub_start(void)
 	struct gr_carrier *c = gr_carrier();
 
 	make_fds();
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&hub.notes, __ATOMIC_RELAXED))		/* posted when there was nothing to kick yet */
+		gr_hub_kick();
 	if (!hub.stack) {
 		long p = raw(SYS_mmap, 0, HUB_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 

@@ -115,7 +115,6 @@ struct gr_carrier {
 	ptrdiff_t tid_at;		/* where in a thread's TLS block glibc keeps its tid, learnt from the first clone; or 0 */
 	uint32_t forks;			/* how often this process has forked */
 	long clone_flags;		/* of the raw clone whose outcome GR_INSIDE_CLONE waits for */
-	unsigned loads;			/* how often a file was mapped executable */
 	struct gr_greenlet *loads_code;	/* has mapped a file executable and not yet protected its RELRO part: dlopen() */
 	bool vm_child;			/* a process made with CLONE_VM without CLONE_VFORK may be running in our memory */
 	bool hide_new;			/* descriptors made now by libraries in the hub are grove's own */
@@ -128,6 +127,7 @@ struct gr_carrier {
 	struct gr_greenlet *loop_greenlet;	/* runs the program's own libev loop */
 	unsigned background;		/* of stats.alive: workers without a greenlet, and grove's own greenlets */
 	bool natives;			/* there are kernel threads of the program that are not ours */
+	bool ungated;			/* some system calls of the program's code do not come to us: they could not be rewritten */
 	struct gr_stats stats;
 };
 

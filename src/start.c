@@ -5,7 +5,7 @@
 #include "api/start.h"
 #include "dns.h"
 #include "fd.h"
-#include "futex.h"
+#include "futex_queue.h"
 #include "gate.h"
 #include "hub.h"
 #include "offload.h"
@@ -47,6 +47,7 @@ int gr_init_unpatched(char **env)
 		return r;
 	gr_stats_start(env);
 	c->natives = c->native_threads = other_threads();
+	gr_futex_natives_moved = c->natives;		/* those wait already */
 	r = gr_gate_patch();
 	if (r < 0) {
 		/* Nobody but the main thread would be a greenlet: its calls may as well block in the kernel, as the other threads' do. */

@@ -399,7 +399,7 @@ int grove_run(grove_fn *main, void *arg, void **ret_value)
 /* Only another greenlet can end its wait. */
 static bool waits_inside(const struct gr_greenlet *g)
 {
-	return (g->park_flags & GR_PARK_API) || !strcmp(g->waits, "futex");
+	return (g->park_flags & GR_PARK_API) || (!strcmp(g->waits, "futex") && !gr_carrier()->natives);
 }
 
 /* Nothing outside of the greenlets is left that could make one of them run. */

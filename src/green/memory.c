@@ -28,10 +28,8 @@ long green_mmap(uintptr_t addr, size_t size, int prot, int flags, int fd, off_t 
 		gr_map_add_shared((uintptr_t)r, whole_pages(size));
 	else if (flags & MAP_FIXED)
 		gr_map_remove((uintptr_t)r, whole_pages(size));
-	if ((prot & PROT_EXEC) && !(flags & MAP_ANONYMOUS)) {
-		c->loads++;
+	if ((prot & PROT_EXEC) && !(flags & MAP_ANONYMOUS))
 		c->loads_code = c->current;
-	}
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #include "fake_sched.h"
 #include "futex.h"
 #include "futex_queue.h"
+#include "hub.h"
 #include "map.h"
 #include "offload.h"
 #include <setjmp.h>
@@ -39,6 +40,24 @@ long gr_offload_until(gr_time deadline, long nr, long a, long b, long c, long d,
 long gr_offload(long nr, long a, long b, long c, long d, long e, long f)
 {
 	return gr_offload_until(GR_NEVER, nr, a, b, c, d, e, f);
+}
+
+/* notes for the hub: delivered when the test says so */
+static struct gr_note *posted;
+
+void gr_post(struct gr_note *note)
+{
+	note->next = posted;
+	posted = note;
+}
+
+static void deliver(void)
+{
+	struct gr_note *n = posted;
+
+	posted = NULL;
+	for (; n; n = n->next)
+		n->fn(n);
 }
 
 static uint32_t word, word2;
@@ -585,6 +604,131 @@ static void test_shared(void **state)
 
 static uint32_t many[20000];
 
+/* --- wakes by native threads ------------------------------------------------------------------------------------------------------ */
+
+static void wait_bit_1(void *unused)
+{
+	(void)unused;
+	note_result(green_futex(&word, FUTEX_WAIT_BITSET | PRIVATE, 0, 0, NULL, 1));
+}
+
+static void wait_bit_2(void *unused)
+{
+	(void)unused;
+	note_result(green_futex(&word, FUTEX_WAIT_BITSET | PRIVATE, 0, 0, NULL, 2));
+}
+
+static void wait_2(void *unused)
+{
+	(void)unused;
+	note_result(green_futex(&word2, FUTEX_WAIT | PRIVATE, 0, 0, NULL, 0));
+}
+
+static long by_native(uint32_t *uaddr, int op, uint32_t n, uintptr_t n2, uint32_t *uaddr2, uint32_t val3)
+{
+	return gr_futex_native(uaddr, op | PRIVATE, n, n2, uaddr2, val3);
+}
+
+static const struct native_row {
+	const char *when;
+	int op;
+	uint32_t n, n2, val3;
+	const char *log;
+} native_rows[] = {
+	{ "wakes one",			FUTEX_WAKE,		1, 0, 0, "1=0 |" },
+	{ "wakes one for none",		FUTEX_WAKE,		0, 0, 0, "1=0 |" },
+	{ "wakes two, not the other",	FUTEX_WAKE,		5, 0, 0, "1=0 2=0 |" },
+	{ "wakes the second kind",	FUTEX_WAKE_BITSET,	5, 0, 2, "2=0 |" },
+	{ "no bits",			FUTEX_WAKE_BITSET,	5, 0, 0, "|" },
+	{ "moves one",			FUTEX_REQUEUE,		0, 1, 0, "1=0 |" },
+	{ "moves the rest",		FUTEX_CMP_REQUEUE,	1, 9, 0, "1=0 2=0 |" },
+	{ "moves none: value",		FUTEX_CMP_REQUEUE,	1, 9, 7, "|" },
+	{ "moves none",			FUTEX_REQUEUE,		0, 0, 0, "|" },
+	{ "wakes and operates",		FUTEX_WAKE_OP,		1, 1, FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0), "1=0 other=0 |" },
+	{ "waits, for another value",	FUTEX_WAIT,		1, 0, 0, "|" },
+};
+
+static void wake_natively(void *arg)
+{
+	const struct native_row *row = arg;
+
+	by_native(&word, row->op, row->n, row->n2, &word2, row->val3);
+	deliver();
+	gr_yield();
+	gr_yield();
+	fake_note("|");
+	green_futex(&word, FUTEX_WAKE | PRIVATE, 9, 0, NULL, 0);
+	green_futex(&word2, FUTEX_WAKE | PRIVATE, 9, 0, NULL, 0);
+}
+
+static void test_native_wakes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < GR_LENGTH(native_rows); i++) {
+		size_t n = strlen(native_rows[i].log);
+
+		fake_start();
+		gr_futex_reset();
+		gr_carrier()->natives = true;
+		word = word2 = 0;
+		fake_go("1", wait_bit_1, NULL);
+		fake_go("2", wait_bit_2, NULL);
+		fake_go("other", wait_2, NULL);
+		fake_go("native", wake_natively, (void *)(uintptr_t)&native_rows[i]);
+		assert_int_equal(fake_run(), 0);
+		if (strncmp(fake_log, native_rows[i].log, n) != 0)
+			fail_msg("%s: %s instead of %s", native_rows[i].when, fake_log, native_rows[i].log);
+		assert_int_equal(gr_futex_count_of((uintptr_t)&word)->greenlets, 0);
+		assert_int_equal(gr_futex_count_of((uintptr_t)&word)->natives, 0);
+	}
+	gr_carrier()->natives = false;
+}
+
+static void wake_more_than_fit(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 5000; i++)
+		by_native(&word, FUTEX_WAKE_BITSET, 1, 0, NULL, 4);	/* nobody has that bit */
+	deliver();							/* so some went missing, and everybody is woken instead */
+	gr_yield();
+	fake_note("|");
+	for (int i = 0; i < 5000; i++)
+		by_native(&word2, FUTEX_WAKE, 1, 0, NULL, 0);		/* nobody waits: nothing is put */
+	assert_null(posted);
+}
+
+static void test_native_wakes_beyond_the_ring(void **state)
+{
+	(void)state;
+	fake_start();
+	gr_futex_reset();
+	gr_carrier()->natives = true;
+	word = 0;
+	for (int i = 0; i < 3; i++) {
+		fake_go("1", wait_bit_1, NULL);
+		fake_go("native", wake_more_than_fit, NULL);
+		assert_int_equal(fake_run(), 0);
+	}
+	assert_string_equal(fake_log, "1=0 | 1=0 | 1=0 |");
+	gr_carrier()->natives = false;
+}
+
+/* From then on some may wait where they were not counted. */
+static void test_native_requeue_is_remembered(void **state)
+{
+	(void)state;
+	fake_start();
+	gr_futex_reset();
+	gr_carrier()->natives = true;
+	word = 0;
+	assert_false(gr_futex_natives_wait(&word));
+	by_native(&word, FUTEX_REQUEUE, 0, 1, &word2, 0);
+	assert_true(gr_futex_natives_wait(&word));
+	gr_futex_reset();
+	assert_false(gr_futex_natives_wait(&word));
+	gr_carrier()->natives = false;
+}
+
 static void test_many_words(void **state)
 {
 	static struct gr_futex_waiter w[GR_LENGTH(many)];
@@ -624,6 +768,9 @@ int main(void)
 		cmocka_unit_test(test_robust_bad),
 		cmocka_unit_test(test_waitv),
 		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_native_wakes),
+		cmocka_unit_test(test_native_wakes_beyond_the_ring),
+		cmocka_unit_test(test_native_requeue_is_remembered),
 		cmocka_unit_test(test_many_words),
 	};
 
