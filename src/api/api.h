@@ -130,7 +130,15 @@ uintptr_t gr_asker(void);
 #define GR_AT_ONCE	0		/* a deadline: do not wait */
 
 /* What a timeout of the API means as a deadline; false: EINVAL. */
-bool gr_until(int64_t timeout, gr_time *ret_deadline);
+bool gr_until_time(int64_t timeout, gr_time *ret_deadline);
+
+static inline bool gr_until(int64_t timeout, gr_time *ret_deadline)
+{
+	if (timeout != GROVE_FOREVER)
+		return gr_until_time(timeout, ret_deadline);
+	*ret_deadline = GR_NEVER;
+	return true;
+}
 
 /* --- objects --------------------------------------------------------------------------------------------------------------------- */
 

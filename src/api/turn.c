@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 
-bool gr_until(int64_t timeout, gr_time *ret_deadline)
+bool gr_until_time(int64_t timeout, gr_time *ret_deadline)
 {
 	if (timeout < 0)
 		return false;
