@@ -57,7 +57,7 @@ int grove_semaphore_free(grove_semaphore *sem)
 	return 0;
 }
 
-static void give(struct grove_semaphore *sem, unsigned n)
+static inline void give(struct grove_semaphore *sem, unsigned n)
 {
 	for (; n && !gr_list_empty(&sem->waiters); n--)
 		gr_give_turn(gr_first_turn(&sem->waiters), 0);
@@ -76,8 +76,11 @@ static void unwound(struct gr_turn *turn)
 
 static int wait_for_permit(struct grove_semaphore *sem, gr_time deadline)
 {
-	struct waiter w = { .turn.unwound = unwound, .sem = sem };
+	struct waiter w;		/* the rest is gr_wait_guarded()'s to set */
 
+	w.turn.place.also = NULL;
+	w.turn.unwound = unwound;
+	w.sem = sem;
 	return gr_wait_guarded(&sem->waiters, "semaphore", sem, deadline, &w.turn);
 }
 
@@ -108,11 +111,10 @@ static int too_many(const struct grove_semaphore *sem, unsigned n)
 	return sem->bounded ? -ERANGE : -EOVERFLOW;
 }
 
-int grove_semaphore_release_n(grove_semaphore *sem, unsigned n)
+static inline int release(grove_semaphore *sem, unsigned n)
 {
 	int r;
 
-	GR_ANYWHERE(-1, grove_semaphore_release_n, sem, n);
 	if (!gr_is(sem, GR_SEMAPHORE))
 		return gr_fails(EINVAL);
 	gr_enter();
@@ -122,9 +124,16 @@ int grove_semaphore_release_n(grove_semaphore *sem, unsigned n)
 	return gr_leave(r);
 }
 
+int grove_semaphore_release_n(grove_semaphore *sem, unsigned n)
+{
+	GR_ANYWHERE(-1, grove_semaphore_release_n, sem, n);
+	return release(sem, n);
+}
+
 int grove_semaphore_release(grove_semaphore *sem)
 {
-	return grove_semaphore_release_n(sem, 1);
+	GR_ANYWHERE(-1, grove_semaphore_release, sem);
+	return release(sem, 1);
 }
 
 unsigned grove_semaphore_value(const grove_semaphore *sem)
