@@ -302,6 +302,30 @@ static int make_fds(void)
 	return 0;
 }
 
+/*
+ * Would there be descriptors and memory for a hub?  For programs that can be told so: where greenlets wait already, it is too late.
+ * libev's epoll and timer descriptors count too.
+ */
+int gr_hub_possible(void)
+{
+	struct rlimit was = raise_limit();
+	long fd[4], p, err = 0;
+	int n = 0;
+
+	while (n < 4 && !raw_failed(fd[n] = raw(SYS_eventfd2, 0, EFD_CLOEXEC)))
+		n++;
+	if (n < 4)
+		err = fd[n];
+	while (n > 0)
+		raw(SYS_close, fd[--n]);
+	lower_limit(&was);
+	p = raw(SYS_mmap, 0, 2 * HUB_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (raw_failed(p))
+		return (int)p;
+	raw(SYS_munmap, p, 2 * HUB_STACK);
+	return (int)err;
+}
+
 int gr_hub_start(void)
 {
 	static struct gr_greenlet hub_greenlet;

@@ -18,6 +18,7 @@ struct ev_loop;
 #define GR_HUB_EVERY	61	/* switches between two looks at the descriptors while greenlets are ready */
 
 int gr_hub_start(void);
+int gr_hub_possible(void);	/* 0, or -errno: there are no descriptors left, or no memory */
 void gr_hub_fork_child(void);
 
 /* The hub must look at what @f's waiters want before it waits again. */

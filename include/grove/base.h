@@ -17,6 +17,9 @@
  * native thread a greenlet does the work, and the thread sleeps in the kernel until it is done.  No function is async-signal-safe
  * unless it says so.
  *
+ * The runtime starts with the first call.  Where it cannot, every function fails with ENOTSUP (libc's system calls cannot be rewritten
+ * here), EMFILE or ENOMEM; for want of descriptors or memory the next call tries again.
+ *
  * Objects are made by grove_x_new() and freed by grove_x_free(), which fails with EBUSY while greenlets wait at them.  A pointer that
  * is not an object of the right kind is EINVAL, as far as that can be told.
  */

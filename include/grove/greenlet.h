@@ -41,6 +41,7 @@ struct grove_spawn_attr {
  *   EINVAL   @fn is NULL
  *   EAGAIN   a million greenlets are alive, or a limit of the system is reached
  *   ENOMEM   no memory for its stack
+ *   EMFILE   the first call of all only: no descriptors for the hub, which needs four
  *   ENOTSUP  libc's system calls could not be rewritten in this process; a line on standard error said why
  * Parks: no.   Threads: any.   Signals: not async-signal-safe.   Follows gevent.spawn.
  */

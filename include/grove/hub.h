@@ -22,7 +22,8 @@ extern "C" {
  *
  * Without it, and not under grove(1), plain calls block everybody, pthreads are native threads, and only grove's own functions
  * park.  To be called early in main(), from the main thread.  Calling it again does nothing.
- * Returns 0, or -1 with errno ENOTSUP: libc's system calls could not be rewritten here; a line on standard error said why.
+ * Returns 0, or -1 with errno ENOTSUP: libc's system calls could not be rewritten here; a line on standard error said why;
+ * EMFILE, ENOMEM: no descriptors or memory for the hub.
  * Parks: no.   Threads: the main thread.   Follows gevent.monkey.patch_all.
  */
 GROVE_API int grove_patch(void);

@@ -35,8 +35,11 @@
 
 /* --- the way in and out -------------------------------------------------------------------------------------------------------- */
 
-/* Is the caller a greenlet?  Starts the runtime on first use.  False on native threads, and where it cannot start (errno ENOTSUP). */
+/* Is the caller a greenlet?  Starts the runtime on first use.  False on native threads, and where it cannot start: gr_why_not(). */
 bool gr_here_slow(void);
+
+/* ENOTSUP; or EMFILE, ENFILE, ENOMEM when it may be tried again */
+int gr_why_not(void);
 
 static inline bool gr_here(void)
 {
@@ -119,7 +122,7 @@ static inline void *gr_fails_null(int err)
 #define GR_L5(a, b, c, d, e) GR_L(a), GR_L(b), GR_L(c), GR_L(d), GR_L(e), 0
 #define GR_L6(a, b, c, d, e, f) GR_L(a), GR_L(b), GR_L(c), GR_L(d), GR_L(e), GR_L(f)
 
-/* False with errno ENOTSUP: there is no runtime. */
+/* False with errno, as gr_why_not(): there is no runtime. */
 bool gr_remote(long *ret, void (*fn)(void), long a, long b, long c, long d, long e, long f);
 
 /* Who calls: a token for owners of locks, which no other caller ever has.  The greenlet's, or that of the native thread for which it works. */

@@ -24,7 +24,7 @@ int grove_patch(void)
 	struct gr_carrier *c = gr_carrier();
 
 	if (!gr_here())
-		return gr_fails(ENOTSUP);
+		return gr_fails(gr_why_not());
 	c->patched = true;
 	return 0;
 }

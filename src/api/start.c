@@ -14,6 +14,7 @@
 static struct {
 	int starting;
 	bool failed;
+	int why;			/* the runtime could not start, but may the next time: an errno value */
 	struct gr_list soon;		/* gr_soon: what the greenlet for callbacks is to run */
 	struct gr_greenlet *runs_soon;	/* parked while there is nothing */
 } api = { .soon = { &api.soon, &api.soon } };
@@ -71,9 +72,13 @@ void gr_soon(struct gr_soon *job)
 
 static bool start_api(struct gr_carrier *c)
 {
+	api.why = c->hub ? 0 : -gr_hub_possible();
+	if (api.why)
+		return false;
 	c->api_on = true;
 	gr_greenlet_adopt_main();
 	if (!gr_spawn_service("callbacks", run_callbacks, NULL)) {
+		api.why = errno;
 		c->api_on = false;
 		return false;
 	}
@@ -94,6 +99,11 @@ bool gr_here_slow(void)
 	if (!gr_on_greenlet(c))
 		return false;
 	return c->api_on || start_api(c);
+}
+
+int gr_why_not(void)
+{
+	return api.why ? api.why : ENOTSUP;
 }
 
 static void exit_process(struct gr_soon *job)
@@ -201,7 +211,7 @@ bool gr_remote(long *ret, void (*fn)(void), long a, long b, long c, long d, long
 	struct gr_carrier *carrier = gr_carrier();
 
 	if (!carrier->api_on || carrier->pid != getpid() || gr_fs_self() == carrier->current->fs) {
-		errno = ENOTSUP;
+		errno = gr_why_not();
 		return false;
 	}
 	gr_post(&r.note);
