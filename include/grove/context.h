@@ -70,9 +70,9 @@ GROVE_API int grove_context_exit(grove_context *ctx, int err);
  *
  *	static void *locked(void *arg)
  *	{
- *		grove_rlock_acquire(arg, GROVE_FOREVER);
+ *		grove_lock_acquire(arg, GROVE_FOREVER);
  *		grove_gen_yield(arg);
- *		grove_rlock_release(arg);
+ *		grove_lock_release(arg);
  *		return NULL;
  *	}
  *

@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-/* Any object of grove's: a pointer to it, whatever its type. */
+/* Any object of grove's, whatever its type: lists of objects are arrays of grove_object *, that is, of void *. */
 typedef void grove_object;
 
 /*
