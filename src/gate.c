@@ -2,6 +2,7 @@
  * gate.c - the table of green calls, and gr_call(), through which every door goes
  */
 #include "gate.h"
+#include "api/start.h"
 #include "arch/x86_64/arch.h"
 #include "futex.h"
 #include "green/green.h"
@@ -50,9 +51,30 @@ static bool native_futex(const struct gr_carrier *c, long nr)
 	return (nr == SYS_futex || nr == SYS_futex_waitv) && GR_UNLIKELY(c->natives) && c->on && gr_fs_self() != c->current->fs;
 }
 
+/* Native threads are counted: those they make, and those that end. */
+static void count_natives(struct gr_carrier *c, const struct gr_regs *regs)
+{
+	const struct clone_args *args = (void *)regs->rdi;
+	long nr = (long)regs->rax;
+	uint64_t flags = nr == SYS_clone ? regs->rdi : nr == SYS_clone3 && regs->rsi >= CLONE_ARGS_SIZE_VER0 ? args->flags : 0;
+
+	if ((nr != SYS_exit && !(flags & CLONE_THREAD)) || !c->on || gr_fs_self() == c->current->fs || (int)raw(SYS_getpid) != c->pid)
+		return;
+	if (nr == SYS_exit)
+		gr_api_native_ends();
+	else
+		__atomic_fetch_add(&c->native_threads, 1, __ATOMIC_SEQ_CST);
+}
+
 static bool makes_fd(long nr)
 {
 	return nr == SYS_epoll_create1 || nr == SYS_epoll_create || nr == SYS_timerfd_create || nr == SYS_eventfd2;
+}
+
+/* A descriptor made by a library in the hub; native threads make theirs meanwhile. */
+static bool is_hidden(const struct gr_carrier *c, long nr)
+{
+	return GR_UNLIKELY(c->hide_new) && makes_fd(nr) && c->inside && c->current == c->hub && gr_fs_self() == c->hub->fs;
 }
 
 /* A clone has gone the raw way, and this is the first call after it: by the parent, or by a child that shares or copied our memory? */
@@ -147,7 +169,7 @@ long gr_call(long nr, long a, long b, long d, long e, long f, long g)
 		return nr == SYS_futex ? gr_futex_native((uint32_t *)a, (int)b, (uint32_t)d, (uintptr_t)e, (uint32_t *)f, (uint32_t)g) :
 					 gr_futex_native_waitv((void *)a, (unsigned)b, (unsigned)d, (void *)e, (clockid_t)f);
 	r = raw_syscall6(nr, a, b, d, e, f, g);
-	if (GR_UNLIKELY(c->hide_new) && c->inside && c->current == c->hub && gr_fs_self() == c->hub->fs && makes_fd(nr))
+	if (GR_UNLIKELY(is_hidden(c, nr)))
 		r = gr_hub_hide(nr, r);
 	return r;
 }
@@ -160,7 +182,9 @@ struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs)
 	long nr = (long)regs->rax, r;
 
 	if (GR_UNLIKELY(!is_green(c, nr) || !on_greenlet(c))) {
-		if (!c->hide_new && !native_futex(c, nr))
+		if (GR_UNLIKELY(c->natives) && (nr == SYS_exit || nr == SYS_clone || nr == SYS_clone3))
+			count_natives(c, regs);
+		if (!is_hidden(c, nr) && !native_futex(c, nr))
 			return (struct gr_gate_result){ .raw = 1 };
 		return (struct gr_gate_result){ .ret = gr_call(nr, (long)regs->rdi, (long)regs->rsi, (long)regs->rdx,
 							       (long)regs->r10, (long)regs->r8, (long)regs->r9) };

@@ -413,7 +413,8 @@ void gr_sched_fork_child(void)
 	c->corpse = NULL;
 	gr_list_init(&c->idlers);
 	c->loop_greenlet = NULL;
-	c->natives = c->native_threads = false;
+	c->natives = false;
+	c->native_threads = c->own_threads = 0;
 	c->background = c->outside = 0;
 	c->stats = (struct gr_stats){ .alive = 1, .at_most = 1 };
 }

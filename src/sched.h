@@ -123,7 +123,8 @@ struct gr_carrier {
 	bool patched;			/* the program's blocking calls and threads are green: under the shim, or by grove_patch() */
 	bool api_on;			/* the API has been used, and is ready */
 	unsigned outside;		/* things in progress on native threads that will post a note */
-	bool native_threads;		/* the program has made native threads, which may call the API at any time */
+	uint32_t native_threads;	/* atomic: native threads but offload threads; the program's may call the API at any time */
+	uint32_t own_threads;		/* atomic: those of them that grove's own jobs run on (gr_native_thread) */
 	struct gr_greenlet *loop_greenlet;	/* runs the program's own libev loop */
 	unsigned background;		/* of stats.alive: workers without a greenlet, and grove's own greenlets */
 	bool natives;			/* there are kernel threads of the program that are not ours */
@@ -149,6 +150,12 @@ extern struct gr_carrier gr_carrier0;
 static inline struct gr_carrier *gr_carrier(void)
 {
 	return &gr_carrier0;
+}
+
+/* Do native threads of the program's run?  Some that have just ended may still be counted: gr_api_native_ends() tells. */
+static inline bool gr_natives_left(const struct gr_carrier *c)
+{
+	return (int)(__atomic_load_n(&c->native_threads, __ATOMIC_SEQ_CST) - __atomic_load_n(&c->own_threads, __ATOMIC_SEQ_CST)) > 0;
 }
 
 /* Is the calling code a greenlet of the carrier, outside the runtime?  False on foreign kernel threads, in the hub, and within

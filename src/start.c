@@ -17,22 +17,22 @@
 #include <errno.h>
 
 /* Kernel threads from before us (made by a constructor) stay kernel threads. */
-static bool other_threads(void)
+static unsigned other_threads(void)
 {
 	struct { long ino, off; unsigned short len; unsigned char type; char name[]; } *d;
 	char buf[1024] __attribute__((aligned(8)));
 	long fd = raw(SYS_openat, -100, "/proc/self/task", 0200000 | 02000000), n;
-	int threads = 0;
+	unsigned threads = 0;
 
 	if (raw_failed(fd))
-		return false;
+		return 0;
 	n = raw(SYS_getdents64, fd, buf, sizeof(buf));
 	raw(SYS_close, fd);
 	for (long at = 0; at < n; at += d->len) {
 		d = (void *)(buf + at);
 		threads += d->name[0] != '.';
 	}
-	return threads > 1;
+	return threads - 1;
 }
 
 int gr_init_unpatched(char **env)
@@ -46,7 +46,8 @@ int gr_init_unpatched(char **env)
 	if (r < 0)
 		return r;
 	gr_stats_start(env);
-	c->natives = c->native_threads = other_threads();
+	c->native_threads = other_threads();
+	c->natives = c->native_threads != 0;
 	gr_futex_natives_moved = c->natives;		/* those wait already */
 	r = gr_gate_patch();
 	if (r < 0) {

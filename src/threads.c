@@ -80,6 +80,10 @@ int gr_thread_stack_new(size_t size, size_t guard, void **ret_lo)
 
 	if (!c->gated || !enter(c))
 		return -ENOSYS;
+	if (c->current->next_clone == GR_CLONE_NATIVE) {	/* nobody tells the pool when that thread is off its stack */
+		leave(c);
+		return -ENOSYS;
+	}
 	r = gr_stack_new(size, guard, &stack);
 	if (r == 0) {
 		stack.slot->owner = OWNER_THREAD;

@@ -405,7 +405,7 @@ static bool waits_inside(const struct gr_greenlet *g)
 /* Nothing outside of the greenlets is left that could make one of them run. */
 static bool stuck(struct gr_carrier *c)
 {
-	if (!(c->main->state == GR_PARKED && (c->main->park_flags & GR_PARK_API)) || c->outside || c->native_threads)
+	if (!(c->main->state == GR_PARKED && (c->main->park_flags & GR_PARK_API)) || c->outside || gr_natives_left(c))
 		return false;
 	gr_list_each(it, &c->all) {
 		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, all);

@@ -17,6 +17,7 @@ static struct {
 	int why;			/* the runtime could not start, but may the next time: an errno value */
 	struct gr_list soon;		/* gr_soon: what the greenlet for callbacks is to run */
 	struct gr_greenlet *runs_soon;	/* parked while there is nothing */
+	uint32_t native_ended;		/* atomic: a note of it is on its way */
 } api = { .soon = { &api.soon, &api.soon } };
 
 /* --- the greenlet for callbacks ---------------------------------------------------------------------------------------------------- */
@@ -116,13 +117,36 @@ void gr_api_last_one_ends(void)
 {
 	static struct gr_soon job = { .fn = exit_process };
 
+	if (job.link.next)
+		return;
 	gr_soon(&job);
+}
+
+static void look_for_last_one(struct gr_note *note)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	(void)note;
+	__atomic_exchange_n(&api.native_ended, 0, __ATOMIC_SEQ_CST);
+	if (c->main->state == GR_DEAD && c->stats.alive == c->background && !gr_natives_left(c))
+		gr_api_last_one_ends();
+}
+
+void gr_api_native_ends(void)
+{
+	static struct gr_note note = { .fn = look_for_last_one };
+	struct gr_carrier *c = gr_carrier();
+
+	__atomic_fetch_sub(&c->native_threads, 1, __ATOMIC_SEQ_CST);
+	if (c->api_on && __atomic_exchange_n(&api.native_ended, 1, __ATOMIC_SEQ_CST) == 0)
+		gr_post(&note);
 }
 
 void gr_api_fork_child(void)
 {
 	gr_list_init(&api.soon);
 	api.runs_soon = NULL;
+	api.native_ended = 0;
 	gr_carrier()->api_on = false;
 	gr_loop_forget();
 	gr_hub_signals_forget();
@@ -132,13 +156,49 @@ void gr_api_fork_child(void)
 
 /* --- native threads ------------------------------------------------------------------------------------------------------------------ */
 
+struct own_thread {
+	void *(*fn)(void *);
+	void *arg;
+};
+
+/* Until its exit(2) arrives it passes for one of the program's. */
+static void own_thread_ends(void *arg)
+{
+	(void)arg;
+	__atomic_fetch_sub(&gr_carrier()->own_threads, 1, __ATOMIC_SEQ_CST);
+}
+
+static void *run_own_thread(void *arg)
+{
+	struct own_thread t = *(struct own_thread *)arg;
+	void *value;
+
+	free(arg);
+	pthread_cleanup_push(own_thread_ends, NULL);
+	value = t.fn(t.arg);
+	pthread_cleanup_pop(1);
+	return value;
+}
+
 int gr_native_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
-	struct gr_greenlet *g = gr_carrier()->current;
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g = c->current;
+	struct own_thread *t = malloc(sizeof(*t));
 	int err;
 
+	if (!t)
+		return ENOMEM;
+	*t = (struct own_thread){ fn, arg };
 	g->next_clone = GR_CLONE_NATIVE;
-	err = pthread_create(thread, attr, fn, arg);
+	err = pthread_create(thread, attr, run_own_thread, t);
+	if (err) {
+		free(t);
+		if (g->next_clone == GR_CLONE_USUAL) {	/* it was counted, and then the kernel refused */
+			own_thread_ends(NULL);
+			__atomic_fetch_sub(&c->native_threads, 1, __ATOMIC_SEQ_CST);
+		}
+	}
 	g->next_clone = GR_CLONE_USUAL;
 	return err;
 }

@@ -10,4 +10,7 @@ void gr_api_fork_child(void);
 /* Inside: the last greenlet of the program's is about to end.  The process will, as by exit(0). */
 void gr_api_last_one_ends(void);
 
+/* On a native thread: it is about to exit. */
+void gr_api_native_ends(void);
+
 #endif

@@ -87,7 +87,7 @@ static void as_new(struct gr_greenlet *g)
 /* Would the process have ended by now if this thread ended?  Then it is time. */
 static bool last_one(const struct gr_carrier *c, const struct gr_worker *w)
 {
-	return c->main->state == GR_DEAD && !c->native_threads && c->stats.alive - c->background <= !w->rec->counted;
+	return c->main->state == GR_DEAD && !gr_natives_left(c) && c->stats.alive - c->background <= !w->rec->counted;
 }
 
 /* Returns its end, up to which libc's block goes that begins at g->fs. */

@@ -30,11 +30,9 @@ static uint8_t next_clone(struct gr_carrier *c)
 	uint8_t next = c->current->next_clone;
 
 	c->current->next_clone = GR_CLONE_USUAL;
-	if (next == GR_CLONE_USUAL && !c->patched) {
-		c->native_threads = true;
-		return GR_CLONE_NATIVE;
-	}
-	return next;
+	if (next == GR_CLONE_NATIVE)
+		__atomic_fetch_add(&c->own_threads, 1, __ATOMIC_SEQ_CST);
+	return next == GR_CLONE_USUAL && !c->patched ? GR_CLONE_NATIVE : next;
 }
 
 /* A kernel thread, made the raw way.  A wake may come from it from now on, so who waits here must look again, and wait in the kernel. */
@@ -44,6 +42,7 @@ static long native(struct gr_carrier *c, uint64_t flags)
 		c->natives = true;
 		gr_futex_wake_all();
 	}
+	__atomic_fetch_add(&c->native_threads, 1, __ATOMIC_SEQ_CST);
 	c->clone_flags = (long)flags;
 	c->inside = GR_INSIDE_CLONE;
 	return GR_CALL_RAW;
@@ -146,7 +145,7 @@ long green_exit(int status)
 	struct gr_greenlet *g = c->current;
 	int zero = 0;
 
-	if (c->stats.alive - c->background == 1 && c->api_on && !c->native_threads)
+	if (c->stats.alive - c->background == 1 && c->api_on && !gr_natives_left(c))
 		gr_api_last_one_ends();		/* to libc there are others: they see to what it does at the end of a process */
 	else if (c->stats.alive == 1)
 		return green_exit_group(status);

@@ -601,6 +601,60 @@ static void test_forked_child(void **state)
 	grove_release(g);
 }
 
+/* --- counting them ------------------------------------------------------------------------------------------------------------------------- */
+
+static void *writes_at_last(void *arg)
+{
+	usleep(20000);
+	return write((int)(intptr_t)arg, "n", 1) == 1 ? arg : NULL;
+}
+
+static void *makes_one_more(void *arg)
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, writes_at_last, arg);
+	return NULL;
+}
+
+/* By then the main thread has ended, and so have all greenlets: the process ends with its last native thread. */
+static void test_native_thread_is_the_last(void **state)
+{
+	int fds[2], status = -1, pid;
+	char c = 0;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	for (int nested = 0; nested < 2; nested++) {
+		pid = fork();
+		if (pid == 0) {
+			pthread_t t;
+
+			alarm(20);
+			grove_spawn_raw(counts, NULL);
+			pthread_create(&t, NULL, nested ? makes_one_more : writes_at_last, (void *)(intptr_t)fds[1]);
+			pthread_exit(NULL);
+		}
+		while (waitpid(pid, &status, 0) < 0)
+			;
+		assert_int_equal(status, 0);
+		assert_int_equal(read(fds[0], &c, 1), 1);
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void test_nobody_left_once_they_have_ended(void **state)
+{
+	pthread_t t;
+
+	(void)state;
+	pthread_create(&t, NULL, sleeps, (void *)1000);
+	pthread_join(t, NULL);
+	assert_int_equal(grove_run_forever(), -1);
+	assert_int_equal(errno, EDEADLK);
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -628,6 +682,8 @@ int main(void)
 		api_test(test_each_operation_that_wakes),
 		api_test(test_waitv),
 		api_test(test_forked_child),
+		api_test(test_native_thread_is_the_last),
+		api_test(test_nobody_left_once_they_have_ended),
 	};
 
 	return cmocka_run_group_tests(tests, begin, NULL);
