@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -52,6 +54,7 @@ static void run_all(void *(*fn)(void *))
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static long counter;
+static sem_t sems[ALL];
 
 /* --- locks ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -78,6 +81,59 @@ static void test_mutex(void **state)
 	counter = 0;
 	run_all(counts);
 	assert_int_equal(counter, (long)ALL * rounds);
+}
+
+/* Where some wakes would not be heard of, greenlets wait in the kernel: slow, and right. */
+static void test_mutex_in_the_kernel(void **state)
+{
+	int was = rounds;
+
+	(void)state;
+	counter = 0;
+	rounds /= 10;
+	gr_carrier()->ungated = true;
+	run_all(counts);
+	gr_carrier()->ungated = false;
+	assert_int_equal(counter, (long)ALL * rounds);
+	rounds = was;
+}
+
+static volatile sig_atomic_t ticks;
+
+static void on_tick(int sig)
+{
+	(void)sig;
+	ticks++;
+	sem_post(&sems[2]);
+}
+
+static void *counts_ticks(void *arg)
+{
+	for (int i = 0; i < rounds / 50; i++) {
+		while (sem_wait(&sems[2]) < 0)
+			;
+		counts(arg);
+	}
+	return arg;
+}
+
+/* Handlers run on threads of both kinds, in the middle of anything. */
+static void test_with_signals(void **state)
+{
+	struct itimerval every = { { 0, 200 }, { 0, 200 } }, never = { { 0, 0 }, { 0, 0 } };
+	int was = rounds;
+
+	(void)state;
+	counter = 0;
+	rounds = 1000;
+	sem_init(&sems[2], 0, 0);
+	signal(SIGALRM, on_tick);
+	setitimer(ITIMER_REAL, &every, NULL);
+	run_all(counts_ticks);
+	setitimer(ITIMER_REAL, &never, NULL);
+	signal(SIGALRM, SIG_DFL);
+	assert_int_equal(counter, (long)ALL * (rounds / 50) * rounds);
+	rounds = was;
 }
 
 static void *takes_turns(void *arg)
@@ -150,8 +206,6 @@ static void test_condition_one(void **state)
 	assert_int_equal(got, (long)ALL / 2 * rounds);
 	assert_int_equal(filled, 0);
 }
-
-static sem_t sems[ALL];
 
 /* Each wakes the next; the first starts. */
 static void *passes_on(void *arg)
@@ -667,6 +721,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		api_test(test_mutex),
+		api_test(test_mutex_in_the_kernel),
+		api_test(test_with_signals),
 		api_test(test_condition_all),
 		api_test(test_condition_one),
 		api_test(test_semaphores),
