@@ -20,6 +20,7 @@
 #include <grove/net.h>
 #include <grove/pipeline.h>
 #include <grove/pool.h>
+#include <grove/prefork.h>
 #include <grove/queue.h>
 #include <grove/semaphore.h>
 #include <grove/server.h>
