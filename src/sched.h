@@ -115,6 +115,7 @@ struct gr_carrier {
 	ptrdiff_t tid_at;		/* where in a thread's TLS block glibc keeps its tid, learnt from the first clone; or 0 */
 	uint32_t forks;			/* how often this process has forked */
 	long clone_flags;		/* of the raw clone whose outcome GR_INSIDE_CLONE waits for */
+	unsigned maps;			/* how often a file was mapped executable, or anything unmapped: libraries may have come or gone */
 	struct gr_greenlet *loads_code;	/* has mapped a file executable and not yet protected its RELRO part: dlopen() */
 	bool vm_child;			/* a process made with CLONE_VM without CLONE_VFORK may be running in our memory */
 	bool hide_new;			/* descriptors made now by libraries in the hub are grove's own */

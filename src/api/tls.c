@@ -28,6 +28,7 @@ static struct tls {
 	void (*call_dtors)(void);	/* libc's, for C++ thread_local */
 	ptrdiff_t keys_used;		/* where in struct pthread libc notes that the thread has set a key */
 	unsigned long long changes;	/* how often a module had come or gone when they were last looked at */
+	unsigned maps;			/* carrier->maps at that time */
 	unsigned generation;		/* of what is known of them */
 	bool late;			/* the variables of some may be anywhere, and only where a thread has used them */
 	size_t n;
@@ -156,9 +157,24 @@ static unsigned long long changes(void)
 	return n;
 }
 
-static void learn_modules(unsigned long long now)
+/* Have modules come or gone?  libc takes locks to say so, and mappings by native threads we do not see. */
+static bool changed(void)
 {
-	tls.changes = now;
+	const struct gr_carrier *c = gr_carrier();
+	unsigned maps = c->maps;
+
+	if (GR_LIKELY(maps == tls.maps && !c->natives))
+		return false;
+	if (changes() != tls.changes)
+		return true;
+	tls.maps = maps;
+	return false;
+}
+
+static void learn_modules(void)
+{
+	tls.maps = gr_carrier()->maps;
+	tls.changes = changes();
 	tls.generation++;
 	tls.n = 0;
 	tls.late = false;
@@ -195,12 +211,10 @@ static void learn_libc(const char *stack_top)
 
 unsigned gr_tls_learn(const char *stack_top)
 {
-	unsigned long long now = changes();
-
 	if (tls.state == UNKNOWN)
 		learn_libc(stack_top);
-	if (tls.state == RENEWS && (!tls.generation || now != tls.changes))
-		learn_modules(now);
+	if (tls.state == RENEWS && (!tls.generation || changed()))
+		learn_modules();
 	return tls.generation;
 }
 
@@ -209,7 +223,7 @@ bool gr_tls_renew(unsigned born)
 	if (tls.state != RENEWS || *((char *)gr_fs_self() + tls.keys_used))
 		return false;
 	tls.call_dtors();
-	if (*((char *)gr_fs_self() + tls.keys_used) || born != tls.generation || changes() != tls.changes)
+	if (*((char *)gr_fs_self() + tls.keys_used) || born != tls.generation || changed())
 		return false;
 	renew_modules();
 	if (GR_UNLIKELY(uselocale((locale_t)0) != LC_GLOBAL_LOCALE))

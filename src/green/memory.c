@@ -28,8 +28,10 @@ long green_mmap(uintptr_t addr, size_t size, int prot, int flags, int fd, off_t 
 		gr_map_add_shared((uintptr_t)r, whole_pages(size));
 	else if (flags & MAP_FIXED)
 		gr_map_remove((uintptr_t)r, whole_pages(size));
-	if ((prot & PROT_EXEC) && !(flags & MAP_ANONYMOUS))
+	if ((prot & PROT_EXEC) && !(flags & MAP_ANONYMOUS)) {
+		c->maps++;
 		c->loads_code = c->current;
+	}
 	return r;
 }
 
@@ -37,6 +39,7 @@ long green_munmap(uintptr_t addr, size_t size)
 {
 	long r = raw(SYS_munmap, addr, size);
 
+	gr_carrier()->maps++;
 	if (r == 0)
 		gr_map_remove(addr, whole_pages(size));
 	return r;
