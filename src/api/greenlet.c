@@ -481,6 +481,17 @@ static int delay(struct grove_greenlet *rec, int64_t ns)
 	return -r;
 }
 
+/* The spawner's.  Those of grove's own have all signals blocked, so what is spawned by callbacks, or for native threads, takes after main. */
+static uint64_t mask_to_inherit(void)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct grove_greenlet *me = c->current->api;
+
+	if (!me || !me->service)
+		return c->current->sigmask;
+	return c->main->state == GR_DEAD ? me->sigmask : c->main->sigmask;
+}
+
 static struct grove_greenlet *spawn(const struct grove_spawn_attr *attr, grove_fn *fn, void *arg)
 {
 	static const struct grove_spawn_attr usual = { .size = sizeof(usual) };
@@ -497,6 +508,7 @@ static struct grove_greenlet *spawn(const struct grove_spawn_attr *attr, grove_f
 	rec->fn = fn;
 	rec->arg = arg;
 	rec->parent = me ? me->id : 0;
+	rec->sigmask = mask_to_inherit();
 	rec->life = GR_NEW;
 	rec->refs = a->flags & GROVE_DETACHED ? 2 : 3;		/* its own, ours until we return, the handle */
 	if (a->stack_size)
@@ -573,6 +585,7 @@ static struct grove_greenlet *spawn_own(const char *name, grove_fn *fn, void *ar
 		return gr_fails_null(ENOMEM);
 	rec->fn = fn;
 	rec->arg = arg;
+	rec->sigmask = mask_to_inherit();
 	rec->life = GR_NEW;
 	rec->service = service;
 	rec->asker = asker;

@@ -36,6 +36,7 @@ struct grove_greenlet {
 	struct deferred *deferred;	/* the last first */
 	struct gr_timer timer;		/* while DELAYED */
 	uint64_t id, parent;
+	uint64_t sigmask;		/* what it begins with */
 	uintptr_t asker;		/* the native thread it works for, or 0: nobody else knows of it */
 	void *locals, *context;		/* local.c's */
 	size_t stack_size;

@@ -41,7 +41,7 @@ bool gr_worker_take(struct grove_greenlet *rec)
 	gr_list_del(&w->idle);
 	workers.n--;
 	w->rec = rec;
-	gr_signal_renew(w->g, c->current->sigmask);
+	gr_signal_renew(w->g, rec->sigmask);
 	memcpy(w->g->name, c->current->name, sizeof(w->g->name));
 	rec->worker = w;
 	rec->g = w->g;
@@ -126,6 +126,7 @@ static void *work(void *arg)
 	w.rec->worker = &w;
 	w.rec->g = w.g;
 	w.g->api = w.rec;
+	gr_signal_set_mask(w.rec->sigmask);
 	if (w.rec->service)
 		as_service(w.rec);
 	gr_leave_quietly();

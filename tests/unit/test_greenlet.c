@@ -3,6 +3,7 @@
  */
 #include "api.h"
 #include <pthread.h>
+#include <signal.h>
 
 /* --- functions greenlets run ------------------------------------------------------------------------------------------------------- */
 
@@ -515,6 +516,53 @@ static void test_each_is_a_thread(void **state)
 	grove_release(b);
 }
 
+static void *has_mask(void *arg)
+{
+	sigset_t mask;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	note("%s %d%d", (char *)arg, sigismember(&mask, SIGUSR1), sigismember(&mask, SIGUSR2));
+	return NULL;
+}
+
+static void spawns_one(void *arg)
+{
+	grove_spawn_raw(has_mask, arg);
+}
+
+static void *spawns_for_a_native(void *arg)
+{
+	grove_release(grove_spawn(has_mask, arg));
+	return NULL;
+}
+
+/* Grove's own greenlets, which have all signals blocked, have a part in most of these. */
+static void test_signal_mask_is_inherited(void **state)
+{
+	struct grove_spawn_attr attr = { .size = sizeof(attr), .stack_size = GROVE_STACK_MIN, .delay = GROVE_MS(2), .flags = GROVE_DETACHED };
+	sigset_t usr2, before;
+	pthread_t thread;
+
+	(void)state;
+	sigemptyset(&usr2);
+	sigaddset(&usr2, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &usr2, &before);
+	grove_spawn_raw(has_mask, "at once");
+	grove_release(grove_spawn_later(GROVE_MS(1), has_mask, "later"));
+	grove_spawn_with(&attr, has_mask, "later, new thread");
+	grove_sleep(GROVE_MS(3));
+	grove_call_soon(spawns_one, "callback");
+	grove_sleep(GROVE_MS(1));
+	api_natives++;
+	assert_int_equal(gr_native_thread(&thread, NULL, spawns_for_a_native, "native"), 0);
+	while (pthread_tryjoin_np(thread, NULL))
+		grove_yield();
+	api_natives--;
+	grove_yield();
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	assert_string_equal(api_log, "at once 01 later 01 later, new thread 01 callback 01 native 01");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -541,6 +589,7 @@ int main(void)
 		api_test(test_spawning_stack),
 		api_test(test_thread_variables_are_new),
 		api_test(test_each_is_a_thread),
+		api_test(test_signal_mask_is_inherited),
 	};
 
 	return cmocka_run_group_tests(tests, api_begin, NULL);
