@@ -66,7 +66,7 @@ int grove_channel_free(grove_channel *channel)
 /* --- meetings ---------------------------------------------------------------------------------------------------------------------- */
 
 /* Inside, after each change. */
-static void update(struct grove_channel *channel)
+static inline void update(struct grove_channel *channel)
 {
 	gr_object_set_ready(&channel->object, channel->ring.count || channel->closed || !gr_list_empty(&channel->lines[GROVE_SEND]));
 }
@@ -79,18 +79,22 @@ static struct party *first_party(struct grove_channel *channel, int op)
 }
 
 /* All places of a meeting leave their lines. */
-static void leave_lines(struct meeting *m)
+static inline void leave_lines(struct meeting *m)
 {
-	for (struct party *p = m->parties; p < m->parties + m->n; p++) {
+	for (size_t i = 0; i < m->n; i++) {
+		struct party *p = &m->parties[i];
+
 		gr_list_del(&p->place.link);
 		if (p->channel && p->op == GROVE_SEND)
 			update(p->channel);
 	}
 }
 
-static void stand_in_lines(struct meeting *m)
+static inline void stand_in_lines(struct meeting *m)
 {
-	for (struct party *p = m->parties; p < m->parties + m->n; p++) {
+	for (size_t i = 0; i < m->n; i++) {
+		struct party *p = &m->parties[i];
+
 		if (!p->channel)
 			continue;
 		gr_list_push(&p->channel->lines[p->op], &p->place.link);
@@ -151,13 +155,13 @@ static int do_recv(struct grove_channel *channel, void **ret_item)
 			gr_ring_push(&channel->ring, sender->item);
 			meet(sender, 0);
 		}
-	} else if (sender) {
-		*ret_item = sender->item;
-		meet(sender, 0);
-	} else {
-		return -EPIPE;
+		update(channel);
+		return 0;
 	}
-	update(channel);
+	if (!sender)
+		return -EPIPE;
+	*ret_item = sender->item;
+	meet(sender, 0);
 	return 0;
 }
 
