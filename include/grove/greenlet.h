@@ -128,8 +128,8 @@ GROVE_API int grove_get(grove_greenlet *g, void **ret_value, int64_t timeout);
 /* grove_value - the result of a greenlet that has ended well, else NULL.   Parks: no.   Threads: any.   Greenlet.value. */
 GROVE_API void *grove_value(const grove_greenlet *g);
 
-/* grove_error - the errno value a greenlet has ended with; 0: it ended well, or has not ended.   Parks: no.   Threads: any.
- * Greenlet.exception. */
+/* grove_error - the errno value a greenlet has ended with; 0: it ended well, or has not ended.  What it deferred and the end callbacks
+ * see it already.   Parks: no.   Threads: any.   Greenlet.exception. */
 GROVE_API int grove_error(const grove_greenlet *g);
 
 /* grove_ready - has it ended?   Parks: no.   Threads: any.   Greenlet.ready. */
@@ -230,9 +230,9 @@ typedef void grove_hook_fn(grove_greenlet *g, void *arg);
 
 /*
  * grove_add_spawn_callback, grove_add_end_callback - call @fn(g, @arg) for every greenlet of the process when it is spawned (by its
- * spawner) or has ended (in itself, before those who wait for it are woken)
+ * spawner) or has ended (in itself, before those who wait for it are woken; in the greenlet for callbacks if its delay was not over)
  *
- * They must not wait.  Detached greenlets count too.  0, or -1 with EINVAL, ENOMEM; ESRCH: remove found no such pair.
+ * They must not wait.  grove_error() tells the end callback how it ended.  Detached greenlets count too.  0, or -1 with EINVAL, ENOMEM; ESRCH: remove found no such pair.
  * Parks: no.   Threads: any.   Follows Greenlet.add_spawn_callback, remove_spawn_callback.
  */
 GROVE_API int grove_add_spawn_callback(grove_hook_fn *fn, void *arg);

@@ -403,6 +403,19 @@ static int find_worker(struct grove_greenlet *rec)
 	return err;
 }
 
+/* One that was delayed never gets a thread.  Outside, in the greenlet for callbacks. */
+static void ends_unborn(struct grove_greenlet *rec, int err)
+{
+	if (rec->life != GR_NEW)
+		return;
+	rec->error = err;
+	rec->life = GR_ENDING;
+	run_hooks(end_hooks, rec);
+	gr_enter();
+	ends_with(rec, err);
+	gr_leave_quietly();
+}
+
 static void start_soon(struct gr_soon *job)
 {
 	struct start *s = gr_container(job, struct start, soon);
@@ -416,10 +429,7 @@ static void start_soon(struct gr_soon *job)
 		err = rec->killed;
 	if (!err)
 		return;
-	gr_enter();
-	if (rec->life == GR_NEW)
-		ends_with(rec, err);
-	gr_leave_quietly();
+	ends_unborn(rec, err);
 }
 
 static void delay_over(struct gr_timer *t)
@@ -688,7 +698,7 @@ void *grove_value(const grove_greenlet *g)
 
 int grove_error(const grove_greenlet *g)
 {
-	return gr_is(g, GR_GREENLET) && g->life == GR_ENDED ? g->error : 0;
+	return gr_is(g, GR_GREENLET) && g->life >= GR_ENDING ? g->error : 0;
 }
 
 bool grove_ready(const grove_greenlet *g)

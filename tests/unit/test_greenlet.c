@@ -387,6 +387,14 @@ static void test_defer(void **state)
 static void hooked(grove_greenlet *g, void *arg)
 {
 	note("%s-%s", (const char *)arg, grove_name(g));
+	if (grove_error(g))
+		note("%s", strerrorname_np(grove_error(g)));
+}
+
+static void *fails_with_eio(void *arg)
+{
+	(void)arg;
+	return grove_fail(EIO);
 }
 
 static void test_hooks(void **state)
@@ -400,11 +408,25 @@ static void test_hooks(void **state)
 	g = grove_spawn_with(&attr, notes_name, "runs");
 	grove_join(g, GROVE_FOREVER);
 	grove_release(g);
+	attr.name = "y";
+	g = grove_spawn_with(&attr, fails_with_eio, NULL);
+	grove_join(g, GROVE_FOREVER);
+	grove_release(g);
+	attr.name = "new";
+	g = grove_spawn_with(&attr, notes_name, "never");
+	grove_kill(g, GROVE_FOREVER);
+	grove_release(g);
+	attr.name = "later";
+	attr.delay = GROVE_SEC(1);
+	g = grove_spawn_with(&attr, notes_name, "never");
+	grove_kill(g, GROVE_FOREVER);
+	grove_release(g);
 	assert_int_equal(grove_remove_spawn_callback(hooked, "spawn"), 0);
 	assert_int_equal(grove_remove_end_callback(hooked, "end"), 0);
 	assert_int_equal(grove_remove_end_callback(hooked, "end"), -1);
 	assert_int_equal(errno, ESRCH);
-	assert_string_equal(api_log, "spawn-x runs end-x");
+	assert_string_equal(api_log, "spawn-x runs end-x spawn-y end-y EIO spawn-new end-new ECANCELED "
+				     "spawn-later end-later ECANCELED");
 }
 
 /* --- who is who ----------------------------------------------------------------------------------------------------------------------------- */
