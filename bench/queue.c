@@ -31,8 +31,10 @@ static void *gets_them(void *arg)
 
 static double run_grove(long n)
 {
+	grove_queue *queue = grove_queue_new(BOUND);
+
 	items = n;
-	return bench_two(puts_them, gets_them, grove_queue_new(BOUND));
+	return bench_two(puts_them, queue, gets_them, queue);
 }
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

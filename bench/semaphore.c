@@ -11,43 +11,38 @@
 
 static long rounds;		/* each is two hand-offs */
 
-static grove_semaphore *there, *back;
+static grove_semaphore *turn[2];
 
-static void *returns_it(void *arg)
+static void *passes_on(void *arg)
 {
-	for (long i = 0; i < rounds; i++) {
-		grove_semaphore_acquire(there, GROVE_FOREVER);
-		grove_semaphore_release(back);
-	}
-	return arg;
-}
+	int me = (int)(long)arg;
 
-static void *begins(void *arg)
-{
 	for (long i = 0; i < rounds; i++) {
-		grove_semaphore_release(there);
-		grove_semaphore_acquire(back, GROVE_FOREVER);
+		grove_semaphore_acquire(turn[me], GROVE_FOREVER);
+		grove_semaphore_release(turn[!me]);
 	}
-	return arg;
+	return NULL;
 }
 
 static double run_grove(long n)
 {
-	there = grove_semaphore_new(0);
-	back = grove_semaphore_new(0);
 	rounds = (n + 1) / 2;
-	return bench_two(begins, returns_it, NULL);
+	for (int i = 0; i < 2; i++)
+		turn[i] = grove_semaphore_new(i == 0);
+	return bench_two(passes_on, (void *)0, passes_on, (void *)1);
 }
 
-static sem_t there_sem, back_sem;
+static sem_t thread_turn[2];
 
-static void *returns_it_to_thread(void *arg)
+static void *thread_passes_on(void *arg)
 {
+	int me = (int)(long)arg;
+
 	for (long i = 0; i < rounds; i++) {
-		sem_wait(&there_sem);
-		sem_post(&back_sem);
+		sem_wait(&thread_turn[me]);
+		sem_post(&thread_turn[!me]);
 	}
-	return arg;
+	return NULL;
 }
 
 static double run_threads(long n)
@@ -56,14 +51,11 @@ static double run_threads(long n)
 	double from;
 
 	rounds = (n + 1) / 2;
-	sem_init(&there_sem, 0, 0);
-	sem_init(&back_sem, 0, 0);
-	BENCH_CHECK(pthread_create(&peer, NULL, returns_it_to_thread, NULL) == 0);
+	for (unsigned i = 0; i < 2; i++)
+		sem_init(&thread_turn[i], 0, i == 0);
+	BENCH_CHECK(pthread_create(&peer, NULL, thread_passes_on, (void *)1) == 0);
 	from = bench_now(CLOCK_MONOTONIC);
-	for (long i = 0; i < rounds; i++) {
-		sem_post(&there_sem);
-		sem_wait(&back_sem);
-	}
+	thread_passes_on((void *)0);
 	pthread_join(peer, NULL);
 	return bench_now(CLOCK_MONOTONIC) - from;
 }

@@ -26,7 +26,7 @@ static double run_grove(long n)
 {
 	long half = (n + 1) / 2;
 
-	return bench_two(yields, yields, &half);
+	return bench_two(yields, &half, yields, &half);
 }
 
 /* --- hand ------------------------------------------------------------------------------------------------------------------ */
