@@ -55,8 +55,8 @@ static void print(int fd, const struct gr_greenlet *g)
 		put_title(&l, g->api);
 	else
 		gr_line_put(&l, g == gr_carrier()->main ? "main" : "thread");
-	gr_line_put(&l, " (tid ");
-	gr_line_number(&l, (uint64_t)g->tid, 10);
+	gr_line_put(&l, g->api ? " (id " : " (tid ");
+	gr_line_number(&l, g->api ? g->api->id : (uint64_t)g->tid, 10);
 	gr_line_put(&l, ") waits for ");
 	gr_line_put(&l, g->waits ? g->waits : "its turn");
 	if (g->waits)

@@ -391,7 +391,7 @@ static void test_would_block_forever(void **state)
 	assert_int_equal(r, -1);
 	assert_int_equal(err, EDEADLK);
 	assert_non_null(strstr(text, "would block forever"));
-	assert_non_null(strstr(text, "main (tid"));
+	assert_non_null(strstr(text, "main (id 1)"));
 	assert_non_null(strstr(text, "waits for greenlet main"));
 	grove_kill(g, GROVE_FOREVER);
 	grove_release(g);
