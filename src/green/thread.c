@@ -143,9 +143,10 @@ long green_exit(int status)
 {
 	struct gr_carrier *c = gr_carrier();
 	struct gr_greenlet *g = c->current;
+	bool in_background = g->api && g->api->counted;
 	int zero = 0;
 
-	if (c->stats.alive - c->background == 1 && c->api_on && !gr_natives_left(c))
+	if (c->stats.alive - c->background == !in_background && c->api_on && !gr_natives_left(c))
 		gr_api_last_one_ends();		/* to libc there are others: they see to what it does at the end of a process */
 	else if (c->stats.alive == 1)
 		return green_exit_group(status);
