@@ -255,6 +255,47 @@ static void test_kicked_by_another_kernel_thread(void **state)
 	assert_false(readable(kick));
 }
 
+/* The hub's turns while somebody is always ready */
+static void yield_for(unsigned turns)
+{
+	for (unsigned i = 0; i < turns * GR_HUB_EVERY; i++)
+		gr_yield();
+}
+
+static void noted(struct gr_note *n)
+{
+	(void)n;
+	note("noted");
+}
+
+static void *posts(void *arg)
+{
+	gr_post(arg);
+	return NULL;
+}
+
+static void test_looks_without_waiting(void **state)
+{
+	struct gr_note n = { .fn = noted };
+	pthread_t thread;
+	unsigned before;
+
+	(void)state;
+	settle();
+	before = world_looks;
+	yield_for(10);
+	assert_int_equal(world_looks, before);	/* there is nothing to be found */
+	assert_int_equal(pthread_create(&thread, NULL, posts, &n), 0);
+	pthread_join(thread, NULL);
+	yield_for(2);
+	assert_string_equal(world_log, "noted");
+	world_go("a", wait_and_read, &p[0]);
+	yield_for(2);
+	put(p[1], "1");
+	yield_for(2);
+	assert_string_equal(world_log, "noted a=11");
+}
+
 /* --- descriptors of our own -------------------------------------------------------------------------------------------- */
 
 static void test_own_descriptors_are_out_of_the_way(void **state)
@@ -367,6 +408,7 @@ int main(void)
 		WITH_FDS(test_hundred_descriptors_at_once),
 		WITH_FDS(test_jobs_run_in_the_hub_in_order),
 		WITH_FDS(test_kicked_by_another_kernel_thread),
+		WITH_FDS(test_looks_without_waiting),
 		WITH_FDS(test_own_descriptors_are_out_of_the_way),
 		WITH_FDS(test_own_descriptors_are_hidden),
 		WITH_FDS(test_own_descriptors_beyond_a_used_up_limit),

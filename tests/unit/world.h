@@ -91,6 +91,8 @@ int epoll_create1(int flags)
 	return (int)gr_call(SYS_epoll_create1, flags, 0, 0, 0, 0, 0);
 }
 
+static unsigned world_looks;		/* how often libev has asked the kernel */
+
 /* libev is about to wait */
 int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 {
@@ -98,6 +100,7 @@ int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 	bool jump = gr_clock_source == world_now && timeout != 0 && next != GR_NEVER;
 	long n = raw(SYS_epoll_wait, fd, events, max, jump ? 0 : timeout);
 
+	world_looks++;
 	if (jump && n == 0 && next > world_clock)
 		world_clock = next;
 	return n < 0 ? (errno = (int)-n, -1) : (int)n;
