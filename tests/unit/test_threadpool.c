@@ -207,6 +207,59 @@ static void test_who_waits_may_leave(void **state)
 	gate_free(&gate);
 }
 
+/* The clock does not jump while a job is at work. */
+static void *makes_time_pass(void *arg)
+{
+	while (grove_yield() == 0)
+		api_clock += GR_MS(1);
+	return arg;
+}
+
+/* Each wait gives up in time; the job goes on, and what has not begun is taken back. */
+static void test_timeouts(void **state)
+{
+	grove_threadpool *pool = grove_threadpool_new(1);
+	struct grove_timeout deadline;
+	struct gate gate;
+	void *args[2] = { &gate, &gate }, *value = &gate;
+	grove_greenlet *time = grove_spawn(makes_time_pass, NULL);
+	grove_future *f;
+
+	(void)state;
+	gate_init(&gate);
+	assert_int_equal(grove_threadpool_apply(pool, passes, &gate, &value, 0), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(grove_threadpool_join(pool, 0), 0);		/* nothing was run */
+	f = grove_threadpool_spawn(pool, passes, &gate);
+	until_entered(&gate, 1);
+	assert_int_equal(grove_threadpool_join(pool, 0), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(grove_threadpool_join(pool, GROVE_MS(10)), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_int_equal(grove_future_get(f, &value, GROVE_MS(10)), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_int_equal(grove_threadpool_apply(pool, passes, &gate, &value, GROVE_MS(10)), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_int_equal(grove_threadpool_map(pool, passes, args, 2, NULL, GROVE_MS(10)), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	grove_timeout_start(&deadline, GROVE_MS(10));
+	assert_int_equal(grove_threadpool_apply(pool, passes, &gate, &value, GROVE_FOREVER), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_int_equal(grove_timeout_stop(&deadline), 1);
+	assert_ptr_equal(value, &gate);
+	assert_int_equal(grove_threadpool_kill(pool, GROVE_MS(10)), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	gate_open(&gate, 1);
+	assert_int_equal(grove_future_get(f, &value, GROVE_FOREVER), 0);
+	assert_int_equal(gate.passed, 1);
+	grove_future_release(f);
+	assert_int_equal(grove_threadpool_kill(pool, GROVE_FOREVER), 0);
+	assert_int_equal(grove_threadpool_free(pool), 0);
+	grove_kill(time, GROVE_FOREVER);
+	grove_release(time);
+	gate_free(&gate);
+}
+
 static void test_map(void **state)
 {
 	grove_threadpool *pool = grove_threadpool_new(3);
@@ -465,6 +518,7 @@ int main(void)
 		api_test(test_at_most_so_many_in_order),
 		api_test(test_cancel),
 		api_test(test_who_waits_may_leave),
+		api_test(test_timeouts),
 		api_test(test_map),
 		api_test(test_kill),
 		api_test(test_maxsize),
