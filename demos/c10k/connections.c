@@ -1,10 +1,10 @@
 /*
  * connections.c - C10K: 10,000 connections at once, a blocking handler for each, one kernel thread
  *
- * The server is grove/server.h with a handler of four lines; a second process, with a greenlet for each client, connects ten thousand
- * times, and only then do all of them talk, so all connections are there at the same time.  A thread for each would be ten thousand
- * kernel threads.  Each process needs as many descriptors as there are connections; where the limit is lower, there are fewer (see standard
- * error, which has the figures as well).
+ * The server is grove/server.h with a handler of four lines; a second process, with a greenlet for each client, connects ten
+ * thousand times, and only then do all of them talk, so all connections are there at the same time.  A thread for each would be
+ * ten thousand kernel threads.  Each process needs as many descriptors as there are connections; where the limit is lower, there
+ * are fewer (see standard error, which has the figures as well).
  */
 #include "../demo.h"
 #include <dirent.h>
@@ -51,7 +51,7 @@ static void serve(int fd, const struct sockaddr *peer, socklen_t len, void *arg)
 	}
 }
 
-/* --- the other process ------------------------------------------------------------------------------------------------------------------ */
+/* --- the other process ------------------------------------------------------------------------------------------------------ */
 
 static grove_semaphore *dialling;
 static grove_barrier *all_there, *all_answered;
@@ -66,7 +66,8 @@ static void *client(void *arg)
 	fd = grove_dial(grove_server_address(server), GROVE_FOREVER);
 	grove_semaphore_release(dialling);
 	grove_barrier_wait(all_there, GROVE_FOREVER);
-	if (fd >= 0 && grove_sendall(fd, line, (size_t)n, GROVE_FOREVER) == 0 && grove_recv(fd, buf, sizeof(buf), GROVE_FOREVER) == n)
+	if (fd >= 0 && grove_sendall(fd, line, (size_t)n, GROVE_FOREVER) == 0 &&
+	    grove_recv(fd, buf, sizeof(buf), GROVE_FOREVER) == n)
 		right += !memcmp(line, buf, (size_t)n);
 	grove_barrier_wait(all_answered, GROVE_FOREVER);
 	close(fd);
@@ -98,7 +99,8 @@ static void look_at_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_cur < WANTED + SPARE) {
 		wanted = limit.rlim_cur > 2 * SPARE ? (int)limit.rlim_cur - SPARE : SPARE / 2;
-		fprintf(stderr, "the limit of open files is %ld: %d connections instead of %d\n", (long)limit.rlim_cur, wanted, WANTED);
+		fprintf(stderr, "the limit of open files is %ld: %d connections instead of %d\n", (long)limit.rlim_cur, wanted,
+			WANTED);
 	}
 }
 

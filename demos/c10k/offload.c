@@ -1,9 +1,9 @@
 /*
  * offload.c - a task that computes, alone and offloaded: grove_to_thread()
  *
- * Greenlets take turns when they wait.  Who computes does not wait, and stops all the others: the ticker, which wants to tick each
- * millisecond, stands still meanwhile.  On a native thread the same function takes the same time, and the ticker ticks on, since only
- * the greenlet that wants the result waits for it.
+ * Greenlets take turns when they wait.  Who computes does not wait, and stops all the others: the ticker, which wants to tick
+ * each millisecond, stands still meanwhile.  On a native thread the same function takes the same time, and the ticker ticks on,
+ * since only the greenlet that wants the result waits for it.
  */
 #include "../demo.h"
 #include <grove.h>

@@ -1,10 +1,10 @@
 /*
  * prefork.c - all CPUs: worker processes, each with its greenlets, and a master that looks after them
  *
- * Greenlets of one process share one kernel thread.  For more CPUs there are more processes: four here, so that the picture is the same on
- * all machines; grove_prefork(0, ...) takes as many as there are CPUs.  Each makes a socket of its own at the same port
- * (GROVE_REUSE_PORT), the kernel spreads the connections, and each serves a hundred or so at the same time.  One worker is killed, and its
- * number lives on in another process; then SIGTERM ends them all, and who is connected may finish.
+ * Greenlets of one process share one kernel thread.  For more CPUs there are more processes: four here, so that the picture is
+ * the same on all machines; grove_prefork(0, ...) takes as many as there are CPUs.  Each makes a socket of its own at the same
+ * port (GROVE_REUSE_PORT), the kernel spreads the connections, and each serves a hundred or so at the same time.  One worker is
+ * killed, and its number lives on in another process; then SIGTERM ends them all, and who is connected may finish.
  */
 #include "../demo.h"
 #include <arpa/inet.h>
@@ -18,7 +18,7 @@
 static char address[GROVE_ADDRESS_MAX];
 static int up[2];			/* workers say here that they listen */
 
-/* --- workers ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- workers ---------------------------------------------------------------------------------------------------------------- */
 
 static void serve(int fd, const struct sockaddr *peer, socklen_t len, void *number)
 {
@@ -44,7 +44,7 @@ static int work(unsigned number, void *arg)
 	return 0;
 }
 
-/* --- clients ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- clients ---------------------------------------------------------------------------------------------------------------- */
 
 static unsigned served[WORKERS];	/* clients of each */
 static int right;
@@ -84,8 +84,8 @@ static int choose_port(void)
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    grove_local_address(fd, address, sizeof(address)) < 0) {
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || grove_local_address(fd, address, sizeof(address)) < 0) {
 		perror("prefork");
 		exit(77);
 	}

@@ -1,8 +1,9 @@
 /*
  * switches.c - what a switch costs: two who hand a ball to each other, as greenlets and as kernel threads
  *
- * The same two functions play on the same semaphores, grove's and POSIX's.  Between greenlets a hand-over is some loads and stores; between
- * kernel threads it is a system call, the kernel's scheduler, and maybe another CPU's sleep.  Figures are on standard error.
+ * The same two functions play on the same semaphores, grove's and POSIX's.  Between greenlets a hand-over is some loads and
+ * stores; between kernel threads it is a system call, the kernel's scheduler, and maybe another CPU's sleep.  Figures are on
+ * standard error.
  */
 #include "../demo.h"
 #include <grove.h>

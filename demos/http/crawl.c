@@ -1,10 +1,10 @@
 /*
  * crawl.c - a crawler: a bounded pool of greenlets, a deadline around each try, retries, kept-alive connections
  *
- * Each page is fetched by a greenlet of its own, but never more than four at a time: who finds a link spawns its page into the pool.  A try is
- * straight-line code in a scope of one second, and whatever call waits when that is over fails with ETIMEDOUT; so no call needs a
- * timeout of its own.  Pages that fail are tried again, later each time.  The visited set needs no lock: nothing else runs between looking
- * and adding.  What each page came to is printed in the order of names at the end.
+ * Each page is fetched by a greenlet of its own, but never more than four at a time: who finds a link spawns its page into the
+ * pool.  A try is straight-line code in a scope of one second, and whatever call waits when that is over fails with ETIMEDOUT; so
+ * no call needs a timeout of its own.  Pages that fail are tried again, later each time.  The visited set needs no lock: nothing
+ * else runs between looking and adding.  What each page came to is printed in the order of names at the end.
  */
 #include "http.h"
 #include <errno.h>
@@ -18,7 +18,7 @@
 #define TIMEOUT		GROVE_SEC(1)
 #define PAGES_MAX	64
 
-/* --- the site ------------------------------------------------------------------------------------------------------------------------- */
+/* --- the site --------------------------------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *path, *body;
@@ -47,13 +47,14 @@ static void page(const struct http_request *r, struct http_answer *a, void *arg)
 	(void)arg;
 	for (size_t i = 0; i < PAGES; i++)
 		if (!strcmp(r->path, pages[i].path)) {
-			*a = (struct http_answer){ .status = 200, .body = pages[i].body, .delay_ms = 5, .silent = pages[i].silent };
+			*a = (struct http_answer){ .status = 200, .body = pages[i].body, .delay_ms = 5 };
+			a->silent = pages[i].silent;
 			if (asked[i]++ < pages[i].times_broken)
 				*a = (struct http_answer){ .status = 503, .body = "come again\n" };
 		}
 }
 
-/* --- the crawler ------------------------------------------------------------------------------------------------------------------------ */
+/* --- the crawler ------------------------------------------------------------------------------------------------------------ */
 
 struct visit {
 	char path[64];

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- reading in pieces -------------------------------------------------------------------------------------------------------------- */
+/* --- reading in pieces ------------------------------------------------------------------------------------------------------ */
 
 /* More from the connection; 1, 0 at the end, -1 with errno */
 static int more(struct http_stream *s, int64_t timeout)
@@ -31,7 +31,7 @@ static void used(struct http_stream *s, size_t n)
 	memmove(s->buf, s->buf + n, s->have);
 }
 
-/* All up to @end, with it, as a string into @ret_text, which has room for HTTP_HEAD_MAX + 1 bytes; 1, 0 at the end, -1 with errno */
+/* All up to @end, with it, as a string into @ret_text, of HTTP_HEAD_MAX + 1 bytes; 1, 0 at the end, -1 with errno */
 static int read_until(struct http_stream *s, const char *end, char *ret_text, int64_t timeout)
 {
 	const char *found;
@@ -69,7 +69,7 @@ static int read_exactly(struct http_stream *s, char *ret_data, size_t n, int64_t
 	return 1;
 }
 
-/* --- heads and bodies ------------------------------------------------------------------------------------------------------------------ */
+/* --- heads and bodies ------------------------------------------------------------------------------------------------------- */
 
 /* The value of a field in a head, up to the end of its line; NULL: it is not there */
 static const char *field(const char *head, const char *name)
@@ -152,7 +152,7 @@ static int read_body(struct http_stream *s, const char *head, char *body, size_t
 	return read_exactly(s, body, *ret_len, timeout) <= 0 ? -1 : 0;
 }
 
-/* --- the server's side ------------------------------------------------------------------------------------------------------------------ */
+/* --- the server's side ------------------------------------------------------------------------------------------------------ */
 
 static const char *reason(int status)
 {
@@ -171,10 +171,12 @@ static const char *reason(int status)
 static bool send_answer(int fd, int status, const char *body, bool keep_alive, bool head)
 {
 	char text[256];
-	int n = snprintf(text, sizeof(text), "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n", status,
-			 reason(status), strlen(body), keep_alive ? "" : "Connection: close\r\n");
+	size_t len = strlen(body);
+	int n = snprintf(text, sizeof(text), "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n",
+			 status, reason(status), len, keep_alive ? "" : "Connection: close\r\n");
 
-	return grove_sendall(fd, text, (size_t)n, GROVE_SEC(10)) == 0 && (head || grove_sendall(fd, body, strlen(body), GROVE_SEC(10)) == 0);
+	return grove_sendall(fd, text, (size_t)n, GROVE_SEC(10)) == 0 &&
+	       (head || grove_sendall(fd, body, len, GROVE_SEC(10)) == 0);
 }
 
 /* 0, or the status to refuse it with; -1: nobody is there any more */
@@ -233,7 +235,7 @@ void http_serve(int fd, const struct sockaddr *peer, socklen_t len, void *arg)
 	free(s);
 }
 
-/* --- the client's side ------------------------------------------------------------------------------------------------------------------- */
+/* --- the client's side ------------------------------------------------------------------------------------------------------ */
 
 int http_read_answer(struct http_stream *s, bool head, char *ret_body, bool *ret_keep)
 {
@@ -245,7 +247,8 @@ int http_read_answer(struct http_stream *s, bool head, char *ret_body, bool *ret
 		errno = ECONNRESET;
 	if (r <= 0)
 		return -1;
-	if (sscanf(text, "HTTP/1.%*1[01] %3d", &status) != 1 || (!head && read_body(s, text, ret_body, &len, GROVE_FOREVER) != 0)) {
+	if (sscanf(text, "HTTP/1.%*1[01] %3d", &status) != 1 ||
+	    (!head && read_body(s, text, ret_body, &len, GROVE_FOREVER) != 0)) {
 		errno = EPROTO;
 		return -1;
 	}

@@ -48,8 +48,8 @@ struct http_site {
 void http_serve(int fd, const struct sockaddr *peer, socklen_t len, void *site);
 
 /*
- * The next answer at @s into @ret_body, of HTTP_BODY_MAX bytes, as text.  Its status, or -1 with errno; @ret_keep: the connection may be
- * used again.  @head: it answers a HEAD, which has no body.
+ * The next answer at @s into @ret_body, of HTTP_BODY_MAX bytes, as text.  Its status, or -1 with errno; @ret_keep: the connection
+ * may be used again.  @head: it answers a HEAD, which has no body.
  */
 int http_read_answer(struct http_stream *s, bool head, char *ret_body, bool *ret_keep);
 

@@ -1,8 +1,9 @@
 /*
  * server.c - an HTTP/1.1 server whose handler reads top to bottom: a loop over requests on one connection, blocking calls
  *
- * Keep-alive is that loop; pipelining is the buffer that it reads from; a request in pieces is nothing special, since reading waits for
- * the rest.  Nobody keeps a state machine, because the place in the code is the state.  What the client does here, and hears:
+ * Keep-alive is that loop; pipelining is the buffer that it reads from; a request in pieces is nothing special, since reading
+ * waits for the rest.  Nobody keeps a state machine, because the place in the code is the state.  What the client does here, and
+ * hears:
  */
 #include "http.h"
 #include <stdio.h>

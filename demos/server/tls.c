@@ -1,9 +1,10 @@
 /*
  * tls.c - TLS in the handler: OpenSSL's blocking calls, a greenlet for each connection, no BIO tricks
  *
- * After grove_patch() SSL_accept(), SSL_read() and SSL_connect() park the greenlet that calls them, because the read(2) and write(2)
- * under them do.  So TLS is nothing a server has to know of: the handler wraps its descriptor, and that is all.  Three clients shake hands at
- * the same time, and all three are served at once, by one kernel thread.  The certificate is made at run time, and verified.
+ * After grove_patch() SSL_accept(), SSL_read() and SSL_connect() park the greenlet that calls them, because the read(2) and
+ * write(2) under them do.  So TLS is nothing a server has to know of: the handler wraps its descriptor, and that is all.  Three
+ * clients shake hands at the same time, and all three are served at once, by one kernel thread.  The certificate is made at run
+ * time, and verified.
  *
  * Needs: libssl-dev
  */
@@ -33,7 +34,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* --- a key, and a certificate for "localhost" signed with it -------------------------------------------------------------------------- */
+/* --- a key, and a certificate for "localhost" signed with it ---------------------------------------------------------------- */
 
 static EVP_PKEY *make_key(void)
 {
@@ -82,7 +83,7 @@ static void make_both_sides(void)
 	EVP_PKEY_free(key);
 }
 
-/* --- the server: shout back ------------------------------------------------------------------------------------------------------------ */
+/* --- the server: shout back ------------------------------------------------------------------------------------------------- */
 
 static void serve(int fd, const struct sockaddr *peer, socklen_t len, void *server)
 {
@@ -107,7 +108,7 @@ static void serve(int fd, const struct sockaddr *peer, socklen_t len, void *serv
 	SSL_free(ssl);
 }
 
-/* --- the clients ------------------------------------------------------------------------------------------------------------------------- */
+/* --- the clients ------------------------------------------------------------------------------------------------------------ */
 
 struct client {
 	const char *name, *address;
@@ -125,8 +126,8 @@ static void *talk(void *arg)
 	SSL_set1_host(ssl, c->name);
 	SSL_set_tlsext_host_name(ssl, c->name);
 	n = SSL_connect(ssl);
-	snprintf(c->said[0], sizeof(c->said[0]), "%s", n == 1 ? "shakes hands, and knows the certificate" :
-		 SSL_get_verify_result(ssl) == X509_V_ERR_HOSTNAME_MISMATCH ? "leaves: the certificate is not its peer's" : "fails");
+	strcpy(c->said[0], n == 1 ? "shakes hands, and knows the certificate" :
+	       SSL_get_verify_result(ssl) == X509_V_ERR_HOSTNAME_MISMATCH ? "leaves: the certificate is another's" : "fails");
 	grove_barrier_wait(all_connected, GROVE_SEC(9));
 	for (int i = 1; n == 1 && i < 3; i++) {
 		int len = snprintf(line, sizeof(line), "hello %d", i), got;
@@ -157,7 +158,8 @@ int main(void)
 	if (!server || grove_server_start(server) < 0)
 		die("cannot listen");
 	for (int i = 0; i <= CLIENTS; i++) {
-		client[i] = (struct client){ .name = i < CLIENTS ? "localhost" : "example.org", .address = grove_server_address(server) };
+		client[i].name = i < CLIENTS ? "localhost" : "example.org";
+		client[i].address = grove_server_address(server);
 		g[i] = grove_spawn(talk, &client[i]);
 	}
 	grove_joinall(g, CLIENTS + 1, 0, GROVE_FOREVER, 0);

@@ -13,9 +13,10 @@
  *	unix:/run/x.sock	a socket in the file system
  *	unix:@x			a Unix socket with an abstract name
  *
- * Port 0 is any free one.  [::]:8080 means IPv6 only and 0.0.0.0:8080 means IPv4 only, whatever the system's bindv6only says, so that one program
- * can listen at both.  Numeric addresses never wait.  A name is looked up by getaddrinfo(3), which is green only when libc's calls are, and
- * otherwise blocks all greenlets.  A name that is not known is ENOENT, one that could not be looked up EHOSTUNREACH.
+ * Port 0 is any free one.  [::]:8080 means IPv6 only and 0.0.0.0:8080 means IPv4 only, whatever the system's bindv6only says, so
+ * that one program can listen at both.  Numeric addresses never wait.  A name is looked up by getaddrinfo(3), which is green only
+ * when libc's calls are, and otherwise blocks all greenlets.  A name that is not known is ENOENT, one that could not be looked up
+ * EHOSTUNREACH.
  */
 #ifndef GROVE_NET_H
 #define GROVE_NET_H
@@ -28,7 +29,7 @@
 extern "C" {
 #endif
 
-#define GROVE_REUSE_PORT	1u	/* SO_REUSEPORT: several sockets, of several processes, at one port; the kernel spreads connections */
+#define GROVE_REUSE_PORT	1u	/* SO_REUSEPORT: sockets of several processes at one port; the kernel chooses */
 #define GROVE_EXCLUSIVE		2u	/* no SO_REUSEADDR: EADDRINUSE while old connections linger */
 #define GROVE_NONBLOCK		4u	/* O_NONBLOCK, for a listening socket that several processes share */
 

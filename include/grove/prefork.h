@@ -12,19 +12,19 @@
  *	grove_server *server = grove_server_new("127.0.0.1:8080", serve, NULL, NULL);	// shared by all
  *	grove_prefork(0, work, server, NULL, NULL);
  *
- * Or each worker makes a socket of its own with GROVE_REUSE_PORT (grove/net.h), and the kernel spreads connections evenly; but those
- * that wait at a worker that ends are lost, while at a shared socket the others take them.
+ * Or each worker makes a socket of its own with GROVE_REUSE_PORT (grove/net.h), and the kernel spreads connections evenly; but
+ * those that wait at a worker that ends are lost, while at a shared socket the others take them.
  *
- * A worker that returns 0 is done.  One that ends otherwise, by another status or a signal, is started again: at once when it has lived for a
- * second, else after a delay, 100 ms at first and twice as long each time, up to ten seconds.
+ * A worker that returns 0 is done.  One that ends otherwise, by another status or a signal, is started again: at once when it has
+ * lived for a second, else after a delay, 100 ms at first and twice as long each time, up to ten seconds.
  *
- * Workers are stopped by SIGTERM, which makes every wait of the greenlet that runs the worker's function fail with ECANCELED, as grove_kill()
- * does it; grove_server_serve_forever() then gives its handlers their grace.  A worker that takes too long gets SIGKILL.  When the master
- * has died, its workers get SIGTERM from the kernel.  In a worker SIGINT and SIGHUP do nothing: they are the master's to see to.  All that
- * may be changed by grove_signal() in the worker.
+ * Workers are stopped by SIGTERM, which makes every wait of the greenlet that runs the worker's function fail with ECANCELED, as
+ * grove_kill() does it; grove_server_serve_forever() then gives its handlers their grace.  A worker that takes too long gets
+ * SIGKILL.  When the master has died, its workers get SIGTERM from the kernel.  In a worker SIGINT and SIGHUP do nothing: they
+ * are the master's to see to.  All that may be changed by grove_signal() in the worker.
  *
- * A worker begins as a copy of the master with one greenlet, the one that forked; the master's other greenlets are not there.  It ends by
- * _exit(2), after the output streams were flushed: what the master has registered by atexit(3) is not run.
+ * A worker begins as a copy of the master with one greenlet, the one that forked; the master's other greenlets are not there.  It
+ * ends by _exit(2), after the output streams were flushed: what the master has registered by atexit(3) is not run.
  */
 #ifndef GROVE_PREFORK_H
 #define GROVE_PREFORK_H
@@ -100,7 +100,7 @@ GROVE_API int grove_master_free(grove_master *master);
 GROVE_API int grove_master_run(grove_master *master, struct grove_prefork_result *ret_result);
 
 /*
- * grove_master_stop - stop all workers: SIGTERM, and SIGKILL after @grace; does not wait for their end, which grove_master_run() does
+ * grove_master_stop - stop all workers: SIGTERM, and SIGKILL after @grace; it is grove_master_run() that waits for their end
  *
  * Again with a shorter @grace: it counts.   Returns 0, or -1 with errno ESRCH: it does not run; EINVAL.
  * Parks: no.   Threads: any.   Signals: not async-signal-safe.
@@ -110,8 +110,8 @@ GROVE_API int grove_master_stop(grove_master *master, int64_t grace);
 /*
  * grove_master_restart - start all workers anew, one after another; does not wait for it
  *
- * A worker is stopped, its successor started; when that has lived for .min_delay the next one follows.  If it dies before, the others
- * are left as they are.   Returns 0, or -1 with errno ESRCH: it does not run, or is being stopped; EINVAL.
+ * A worker is stopped, its successor started; when that has lived for .min_delay the next one follows.  If it dies before, the
+ * others are left as they are.   Returns 0, or -1 with errno ESRCH: it does not run, or is being stopped; EINVAL.
  * Parks: no.   Threads: any.   Signals: not async-signal-safe.
  */
 GROVE_API int grove_master_restart(grove_master *master);
@@ -119,7 +119,8 @@ GROVE_API int grove_master_restart(grove_master *master);
 /* grove_master_size - how many workers it is for.   Parks: no.   Threads: any. */
 GROVE_API unsigned grove_master_size(const grove_master *master);
 
-/* grove_master_pid - the process id of worker @number; 0: there is none now; -1 with errno EINVAL.   Parks: no.   Threads: any. */
+/* grove_master_pid - the process id of worker @number; 0: there is none now; -1 with errno EINVAL.   Parks: no.
+ * Threads: any. */
 GROVE_API int grove_master_pid(const grove_master *master, unsigned number);
 
 /* grove_cpu_count - how many CPUs this process may use.   Parks: no.   Threads: any.   Follows os.process_cpu_count. */

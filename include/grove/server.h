@@ -1,8 +1,8 @@
 /*
  * grove/server.h - servers: a greenlet for each connection, or for each datagram
  *
- * A server listens at an address (grove/net.h), accepts connections in a greenlet of its own, and calls a handler for each in another; the
- * handler reads and writes as if it were alone:
+ * A server listens at an address (grove/net.h), accepts connections in a greenlet of its own, and calls a handler for each in
+ * another; the handler reads and writes as if it were alone:
  *
  *	static void serve(int fd, const struct sockaddr *peer, socklen_t len, void *arg)
  *	{
@@ -17,19 +17,20 @@
  *	grove_server *server = grove_server_new("127.0.0.1:7000", serve, NULL, &attr);
  *	grove_server_serve_forever(server);
  *
- * The handler's descriptor is an ordinary blocking one.  read(2), stdio, OpenSSL and the like work on it where libc's calls are green
- * (grove_patch); without that, grove/net.h has what is needed.  It is closed when the handler has returned, so one that wants to keep it
- * duplicates it.
+ * The handler's descriptor is an ordinary blocking one.  read(2), stdio, OpenSSL and the like work on it where libc's calls are
+ * green (grove_patch); without that, grove/net.h has what is needed.  It is closed when the handler has returned, so one that
+ * wants to keep it duplicates it.
  *
- * With a bound (.max) a server that is busy does not accept: connections wait in the kernel's backlog, and their number is limited there.
- * When descriptors or memory have run out it waits, 10 ms at first, twice as long each time, up to a second, and goes on; connections
- * that were gone before they were accepted are passed over.
+ * With a bound (.max) a server that is busy does not accept: connections wait in the kernel's backlog, and their number is
+ * limited there. When descriptors or memory have run out it waits, 10 ms at first, twice as long each time, up to a second, and
+ * goes on; connections that were gone before they were accepted are passed over.
  *
  * The address is bound by the call that makes the server.  So processes that are forked afterwards share the socket, and each may
- * start the server for itself (grove/prefork.h).  In a forked child a server is stopped, and its connections are the parent's: the
- * child's copies of their descriptors are closed by its first call with the server.  Who was forked in a handler keeps his.
+ * start the server for itself (grove/prefork.h).  In a forked child a server is stopped, and its connections are the parent's:
+ * the child's copies of their descriptors are closed by its first call with the server.  Who was forked in a handler keeps his.
  *
- * grove_kill() at the greenlet that accepts, as grove_shutdown() does it, ends the accepting; the socket listens until the server is stopped.
+ * grove_kill() at the greenlet that accepts, as grove_shutdown() does it, ends the accepting; the socket listens until the server
+ * is stopped.
  */
 #ifndef GROVE_SERVER_H
 #define GROVE_SERVER_H
@@ -47,12 +48,12 @@ typedef struct grove_server grove_server;
 typedef void grove_stream_fn(int fd, const struct sockaddr *peer, socklen_t peer_len, void *arg);
 
 /* What a datagram is handled by; @data is there until it returns.  grove_server_sendto() answers. */
-typedef void grove_datagram_fn(grove_server *server, const void *data, size_t len, const struct sockaddr *peer, socklen_t peer_len,
-			       void *arg);
+typedef void grove_datagram_fn(grove_server *server, const void *data, size_t len, const struct sockaddr *peer,
+			       socklen_t peer_len, void *arg);
 
 /*
- * Where handlers run: makes a greenlet that runs @fn(@arg), once, and returns its handle, or NULL with errno.  For pools that several
- * servers share, larger stacks, names ...  It may wait; meanwhile nothing is accepted.
+ * Where handlers run: makes a greenlet that runs @fn(@arg), once, and returns its handle, or NULL with errno.  For pools that
+ * several servers share, larger stacks, names ...  It may wait; meanwhile nothing is accepted.
  */
 typedef grove_greenlet *grove_server_spawn_fn(grove_fn *fn, void *arg, void *spawn_arg);
 
@@ -77,9 +78,11 @@ struct grove_server_attr {
  *   EINVAL  @address is none, @handler is NULL, or @attr has a wrong size, negative values or unknown flags
  *   ENOMEM
  *   EADDRINUSE, EACCES ...  as grove_listen()
- * Parks: as grove_listen().   Threads: any.   Signals: not async-signal-safe.   Follows gevent.server.StreamServer, DatagramServer.
+ * Parks: as grove_listen().   Threads: any.   Signals: not async-signal-safe.   Follows gevent.server.StreamServer,
+ * DatagramServer.
  */
-GROVE_API grove_server *grove_server_new(const char *address, grove_stream_fn *handler, void *arg, const struct grove_server_attr *attr);
+GROVE_API grove_server *grove_server_new(const char *address, grove_stream_fn *handler, void *arg,
+					 const struct grove_server_attr *attr);
 GROVE_API grove_server *grove_datagram_server_new(const char *address, grove_datagram_fn *handler, void *arg,
 						  const struct grove_server_attr *attr);
 
@@ -87,11 +90,13 @@ GROVE_API grove_server *grove_datagram_server_new(const char *address, grove_dat
  * grove_server_new_fd, grove_datagram_server_new_fd - a server for a socket that listens, or is bound, already
  *
  * The descriptor stays the caller's: O_NONBLOCK is left as it is, and it is not closed when the server stops.
- * Returns NULL with errno as grove_server_new(), and EBADF, ENOTSOCK; EINVAL also when it does not listen, or is of the wrong type.
+ * Returns NULL with errno as grove_server_new(), and EBADF, ENOTSOCK; EINVAL also when it does not listen, or is of the wrong
+ * type.
  * Parks: no.   Threads: any.   Signals: not async-signal-safe.   Follows gevent.server.StreamServer(socket).
  */
 GROVE_API grove_server *grove_server_new_fd(int fd, grove_stream_fn *handler, void *arg, const struct grove_server_attr *attr);
-GROVE_API grove_server *grove_datagram_server_new_fd(int fd, grove_datagram_fn *handler, void *arg, const struct grove_server_attr *attr);
+GROVE_API grove_server *grove_datagram_server_new_fd(int fd, grove_datagram_fn *handler, void *arg,
+						     const struct grove_server_attr *attr);
 
 /*
  * grove_server_free - forget a server that is stopped, and close its socket; NULL is allowed
@@ -114,7 +119,8 @@ GROVE_API int grove_server_start(grove_server *server);
  * grove_server_stop - stop accepting, close the socket, remove its file, and wait for the handlers
  * @grace: how long they may go on; then they are killed, and waited for for another second
  *
- * A handler may call it itself, and is not waited for then.  When the wait is broken off, those that are left are killed all the same.
+ * A handler may call it itself, and is not waited for then.  When the wait is broken off, those that are left are killed all the
+ * same.
  * Returns 0, also when it was stopped already, or -1 with errno
  *   ETIMEDOUT  some handlers go on even so; or a deadline around the call is over
  *   ECANCELED  the caller was killed
@@ -127,7 +133,8 @@ GROVE_API int grove_server_stop(grove_server *server, int64_t grace);
  * grove_server_serve_forever - start, if it is not yet, and wait until somebody has stopped it
  *
  * When the wait is broken off, or accepting fails for good, it stops the server itself, with the grace of the attributes.
- * Returns 0 after grove_server_stop(), or -1 with errno ECANCELED, ETIMEDOUT, EDEADLK; the error of accept(2); or as grove_server_start().
+ * Returns 0 after grove_server_stop(), or -1 with errno ECANCELED, ETIMEDOUT, EDEADLK; the error of accept(2); or as
+ * grove_server_start().
  * Parks: yes.   Threads: any.   Signals: not async-signal-safe.   Follows BaseServer.serve_forever.
  */
 GROVE_API int grove_server_serve_forever(grove_server *server);
@@ -136,7 +143,8 @@ GROVE_API int grove_server_serve_forever(grove_server *server);
  * grove_server_stop_accepting, grove_server_start_accepting - pause and go on: new connections wait in the kernel meanwhile
  *
  * Returns 0, or -1 with errno EINVAL; start also EALREADY, and as grove_spawn().
- * Parks: stop does, for a moment.   Threads: any.   Signals: not async-signal-safe.   Follows BaseServer.stop_accepting, start_accepting.
+ * Parks: stop does, for a moment.   Threads: any.   Signals: not async-signal-safe.   Follows BaseServer.stop_accepting,
+ * start_accepting.
  */
 GROVE_API int grove_server_stop_accepting(grove_server *server);
 GROVE_API int grove_server_start_accepting(grove_server *server);
@@ -158,7 +166,8 @@ GROVE_API const char *grove_server_address(const grove_server *server);
  * Parks: no.   Threads: any.   Follows BaseServer.server_port. */
 GROVE_API int grove_server_port(const grove_server *server);
 
-/* grove_server_fd - its socket; -1 with errno EINVAL, ENOTCONN: it does not listen.   Parks: no.   Threads: any.   BaseServer.socket. */
+/* grove_server_fd - its socket; -1 with errno EINVAL, ENOTCONN: it does not listen.   Parks: no.   Threads: any.
+ * Follows BaseServer.socket. */
 GROVE_API int grove_server_fd(const grove_server *server);
 
 /*
@@ -168,8 +177,8 @@ GROVE_API int grove_server_fd(const grove_server *server);
  * listen; EINVAL; or as sendto(2).
  * Parks: yes.   Threads: any.   Signals: not async-signal-safe.   Follows DatagramServer.sendto.
  */
-GROVE_API int grove_server_sendto(grove_server *server, const void *data, size_t len, const struct sockaddr *peer, socklen_t peer_len,
-				  int64_t timeout);
+GROVE_API int grove_server_sendto(grove_server *server, const void *data, size_t len, const struct sockaddr *peer,
+				  socklen_t peer_len, int64_t timeout);
 
 #ifdef __cplusplus
 }

@@ -3,7 +3,8 @@
  *
  * An object is ready when: a greenlet, task or future has ended; an event is set; a semaphore or lock could be had, a read-write lock
  * for writing; a barrier is broken; a queue or channel has something to get, or is shut down; a child process has ended; a native-thread
- * job is done; a group or pool is empty; a server is stopped and its handlers have ended.  A condition variable never is.  Waiting takes nothing from it.
+ * job is done; a group or pool is empty; a server is stopped and its handlers have ended.  A condition variable never is.  Waiting takes
+ * nothing from it.
  */
 #ifndef GROVE_WAIT_H
 #define GROVE_WAIT_H

@@ -1,8 +1,8 @@
 /*
  * net.c - addresses as strings, and sockets that wait as greenlets do
  *
- * Calls that wait go to the gate's green calls, which leave O_NONBLOCK alone, also in programs that are not patched: for the length
- * of one call the greenlet is one whose calls are green.
+ * Calls that wait go to the gate's green calls, which leave O_NONBLOCK alone, also in programs that are not patched: for the
+ * length of one call the greenlet is one whose calls are green.
  */
 #include "net.h"
 #include "../door.h"
@@ -23,7 +23,7 @@
 
 #define FLAGS	(GROVE_REUSE_PORT | GROVE_EXCLUSIVE | GROVE_NONBLOCK)
 
-/* --- calls ------------------------------------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------------------------------------ */
 
 static void patched_again(bool *was)
 {
@@ -33,7 +33,7 @@ static void patched_again(bool *was)
 long gr_net_call(long nr, long a, long b, long c, long d, long e, long f)
 {
 	struct gr_greenlet *me = gr_carrier()->current;
-	bool was __attribute__((cleanup(patched_again))) = me->patched;
+	bool was __attribute__((cleanup(patched_again), unused)) = me->patched;
 
 	me->patched = true;
 	return gr_call_cancel(nr, a, b, c, d, e, f);
@@ -62,7 +62,7 @@ long gr_net_call_within(int64_t timeout, unsigned event, long nr, int fd, long b
 	return r == -ETIMEDOUT && timeout == 0 && grove_timeout_expired(&t) ? -EAGAIN : r;
 }
 
-/* --- addresses ---------------------------------------------------------------------------------------------------------------------- */
+/* --- addresses -------------------------------------------------------------------------------------------------------------- */
 
 static bool is_unix(const char *address)
 {
@@ -251,7 +251,7 @@ int grove_local_address(int fd, char *ret_text, size_t size)
 	return grove_address_print((struct sockaddr *)&at, len, ret_text, size);
 }
 
-/* --- listening ------------------------------------------------------------------------------------------------------------------------ */
+/* --- listening -------------------------------------------------------------------------------------------------------------- */
 
 static int close_failed(int fd)
 {
@@ -389,7 +389,7 @@ int grove_bind(const char *address, unsigned flags)
 	return gr_net_open(address, SOCK_DGRAM, 0, flags);
 }
 
-/* --- dialling ------------------------------------------------------------------------------------------------------------------------- */
+/* --- dialling --------------------------------------------------------------------------------------------------------------- */
 
 static void close_fd(int *fd)
 {
@@ -483,7 +483,7 @@ int grove_dial(const char *address, int64_t timeout)
 	return fd;
 }
 
-/* --- connections ------------------------------------------------------------------------------------------------------------------------ */
+/* --- connections ------------------------------------------------------------------------------------------------------------ */
 
 int grove_accept(int fd, struct sockaddr *ret_peer, socklen_t *len, int64_t timeout)
 {
@@ -500,7 +500,8 @@ ssize_t grove_recv(int fd, void *ret_data, size_t len, int64_t timeout)
 	GR_ANYWHERE((ssize_t)-1, grove_recv, fd, ret_data, len, timeout);
 	if (timeout < 0 || (!ret_data && len))
 		return gr_fails(EINVAL);
-	r = gr_net_call_within(timeout, GROVE_READ, SYS_recvfrom, fd, (long)ret_data, (long)len, timeout ? 0 : MSG_DONTWAIT, 0, 0);
+	r = gr_net_call_within(timeout, GROVE_READ, SYS_recvfrom, fd, (long)ret_data, (long)len, timeout ? 0 : MSG_DONTWAIT, 0,
+			       0);
 	return r < 0 ? gr_fails((int)-r) : r;
 }
 

@@ -12,8 +12,8 @@
  */
 long gr_net_call(long nr, long a, long b, long c, long d, long e, long f);
 
-/* The same on the socket @fd, again until it is done or the timeout is over; @event: GROVE_READ or GROVE_WRITE, what to wait for where @fd
- * is non-blocking.  -EAGAIN, -ETIMEDOUT as in the API. */
+/* The same on the socket @fd, again until it is done or the timeout is over; @event: GROVE_READ or GROVE_WRITE, what to wait for
+ * where @fd is non-blocking.  -EAGAIN, -ETIMEDOUT as in the API. */
 long gr_net_call_within(int64_t timeout, unsigned event, long nr, int fd, long b, long c, long d, long e, long f);
 
 /* A listening socket of @type at @address; -1 with errno. */

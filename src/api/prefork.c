@@ -4,8 +4,8 @@
  *	DUE --fork--> RUNNING --ends by itself: status 0--> DONE       else --> DUE, maybe later
  *	RUNNING --SIGTERM, .at: then SIGKILL--> STOPPING --ends--> DONE, or DUE where it is only to be started anew
  *
- * One greenlet, the caller of grove_master_run(), does it all: it looks what is due, and waits for the end of a child, an order, or time.
- * It also is the greenlet that forks, so in a program's main() workers have its stack.
+ * One greenlet, the caller of grove_master_run(), does it all: it looks what is due, and waits for the end of a child, an order,
+ * or time. It also is the greenlet that forks, so in a program's main() workers have its stack.
  */
 #include "api.h"
 #include "../clock.h"
@@ -58,7 +58,7 @@ struct grove_master {
 static grove_master *signalled;		/* who sees to the signals of this process */
 static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
 
-/* --- the worker's side ---------------------------------------------------------------------------------------------------------------- */
+/* --- the worker's side ------------------------------------------------------------------------------------------------------ */
 
 static void end_work(int sig, void *greenlet)
 {
@@ -115,7 +115,7 @@ static _Noreturn void be_worker(grove_master *m, unsigned number, int master_pid
 	leave(status);
 }
 
-/* --- one worker ------------------------------------------------------------------------------------------------------------------------- */
+/* --- one worker ------------------------------------------------------------------------------------------------------------- */
 
 static void start_later(grove_master *m, struct worker *w)
 {
@@ -252,7 +252,7 @@ static void reap(grove_master *m)
 	}
 }
 
-/* --- the master -------------------------------------------------------------------------------------------------------------------------- */
+/* --- the master ------------------------------------------------------------------------------------------------------------- */
 
 /* Workers are started anew in turn.  Returns when to look again. */
 static gr_time roll(grove_master *m)
@@ -369,7 +369,7 @@ static void on_signal(int sig, void *arg)
 		grove_master_stop(m, m->stopping ? 0 : m->attr.grace);
 }
 
-/* --- public ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- public ----------------------------------------------------------------------------------------------------------------- */
 
 static bool attr_ok(const struct grove_prefork_attr *a)
 {

@@ -3,8 +3,8 @@
  *
  *	acceptor: wait for a place, accept, spawn --> visit: handler, close --> its greenlet ends: the place is free
  *
- * A visit is one connection or datagram.  It is a link on its greenlet, so that its end is seen however it comes; a greenlet that was
- * killed before it began never ran, and what it would have closed is swept up afterwards.  Visits are kept for later ones.
+ * A visit is one connection or datagram.  It is a link on its greenlet, so that its end is seen however it comes; a greenlet that
+ * was killed before it began never ran, and what it would have closed is swept up afterwards.  Visits are kept for later ones.
  */
 #include "greenlet.h"
 #include "net.h"
@@ -66,7 +66,7 @@ struct visit {
 	struct sockaddr_storage peer;
 };
 
-/* --- visits ------------------------------------------------------------------------------------------------------------------------- */
+/* --- visits ----------------------------------------------------------------------------------------------------------------- */
 
 static struct {
 	struct gr_list list;		/* visits whose greenlet never began */
@@ -230,7 +230,7 @@ static int admit(struct visit *v)
 	return -err;
 }
 
-/* --- accepting ---------------------------------------------------------------------------------------------------------------------- */
+/* --- accepting -------------------------------------------------------------------------------------------------------------- */
 
 static int wait_for_place(struct grove_server *s)
 {
@@ -391,7 +391,7 @@ static void stop_accepting(struct grove_server *s)
 	grove_release(g);
 }
 
-/* --- the socket --------------------------------------------------------------------------------------------------------------------- */
+/* --- the socket ------------------------------------------------------------------------------------------------------------- */
 
 static void remember_file(struct grove_server *s)
 {
@@ -464,11 +464,12 @@ static void close_socket(struct grove_server *s)
 	s->address[0] = '\0';
 }
 
-/* --- making and forgetting ------------------------------------------------------------------------------------------------------------ */
+/* --- making and forgetting -------------------------------------------------------------------------------------------------- */
 
 static bool attr_ok(const struct grove_server_attr *a)
 {
-	return a->size == sizeof(*a) && a->backlog >= 0 && !(a->flags & ~FLAGS) && a->min_delay >= 0 && a->max_delay >= 0 && a->grace >= 0;
+	return a->size == sizeof(*a) && a->backlog >= 0 && !(a->flags & ~FLAGS) && a->min_delay >= 0 && a->max_delay >= 0 &&
+	       a->grace >= 0;
 }
 
 static int64_t or_usual(int64_t value, int64_t usual)
@@ -551,7 +552,8 @@ grove_server *grove_server_new(const char *address, grove_stream_fn *handler, vo
 	return new_at(address, handler, NULL, arg, attr);
 }
 
-grove_server *grove_datagram_server_new(const char *address, grove_datagram_fn *handler, void *arg, const struct grove_server_attr *attr)
+grove_server *grove_datagram_server_new(const char *address, grove_datagram_fn *handler, void *arg,
+					const struct grove_server_attr *attr)
 {
 	GR_ANYWHERE((grove_server *)NULL, grove_datagram_server_new, address, handler, arg, attr);
 	return new_at(address, NULL, handler, arg, attr);
@@ -568,7 +570,8 @@ static int check_socket(int fd, bool datagram)
 	return datagram ? (type == SOCK_DGRAM ? 0 : gr_fails(EINVAL)) : (listens ? 0 : gr_fails(EINVAL));
 }
 
-static grove_server *new_fd(int fd, grove_stream_fn *stream, grove_datagram_fn *datagram, void *arg, const struct grove_server_attr *attr)
+static grove_server *new_fd(int fd, grove_stream_fn *stream, grove_datagram_fn *datagram, void *arg,
+			    const struct grove_server_attr *attr)
 {
 	struct grove_server *s;
 
@@ -648,7 +651,7 @@ int grove_server_free(grove_server *server)
 	return 0;
 }
 
-/* --- running -------------------------------------------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------------------------------------- */
 
 int grove_server_start(grove_server *server)
 {
@@ -789,7 +792,7 @@ int grove_server_serve_forever(grove_server *server)
 	return gr_fails(-r);
 }
 
-/* --- looking ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- looking ---------------------------------------------------------------------------------------------------------------- */
 
 static grove_server *looked_at(const grove_server *server)
 {

@@ -1,7 +1,8 @@
 /*
  * test_prefork.c - grove/prefork.h: workers that end, die, are stopped, killed and started anew
  *
- * Processes are real, so the clock is, too; order comes from what workers say through a socket, never from how long something takes.
+ * Processes are real, so the clock is, too; order comes from what workers say through a socket, never from how long something
+ * takes.
  */
 #include "api.h"
 #include <grove/prefork.h>
@@ -31,11 +32,11 @@ static int clear(void **state)
 
 #define fork_test(fn) cmocka_unit_test_setup_teardown(fn, clear, api_nobody_left)
 
-#define fails_with(call, err)                                                                                                       \
-	do {                                                                                                                       \
-		errno = 0;                                                                                                         \
-		assert_int_equal(call, -1);                                                                                        \
-		assert_string_equal(strerrorname_np(errno), #err);                                                                 \
+#define fails_with(call, err)												\
+	do {														\
+		errno = 0;												\
+		assert_int_equal(call, -1);										\
+		assert_string_equal(strerrorname_np(errno), #err);							\
 	} while (0)
 
 static void say(const char *what, unsigned number)
@@ -91,9 +92,11 @@ static bool nothing_more(void)
 	return grove_recv(line[0], &c, 1, 0) == -1 && errno == EAGAIN;
 }
 
-static struct grove_prefork_attr fast = { .size = sizeof(fast), .min_delay = GROVE_MS(1), .max_delay = GROVE_MS(4), .grace = GROVE_SEC(30) };
+static struct grove_prefork_attr fast = {
+	.size = sizeof(fast), .min_delay = GROVE_MS(1), .max_delay = GROVE_MS(4), .grace = GROVE_SEC(30)
+};
 
-/* --- ending by themselves ------------------------------------------------------------------------------------------------------------------ */
+/* --- ending by themselves --------------------------------------------------------------------------------------------------- */
 
 static int one_turn(unsigned number, void *arg)
 {
@@ -184,7 +187,7 @@ static void test_give_up(void **state)
 	assert_string_equal(hear(), "end1");
 }
 
-/* --- being stopped ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- being stopped ---------------------------------------------------------------------------------------------------------- */
 
 static int stays(unsigned number, void *arg)
 {
@@ -296,12 +299,13 @@ static void test_run_is_killed(void **state)
 
 static void test_deadline_around_run(void **state)
 {
+	struct grove_prefork_attr attr = { .size = sizeof(attr), .grace = GROVE_MS(10) };
 	struct grove_timeout t;
 	struct grove_prefork_result r;
 
 	(void)state;
 	grove_timeout_start(&t, GROVE_MS(30));
-	fails_with(grove_prefork(1, stubborn, NULL, &(struct grove_prefork_attr){ .size = sizeof(fast), .grace = GROVE_MS(10) }, &r), ETIMEDOUT);
+	fails_with(grove_prefork(1, stubborn, NULL, &attr, &r), ETIMEDOUT);
 	assert_int_equal(grove_timeout_stop(&t), 1);
 	assert_int_equal(r.stopped, 1);
 	while (!nothing_more())
@@ -390,7 +394,7 @@ static void test_restart_stops_at_a_failure(void **state)
 	assert_int_equal(run.r.stopped, 2);
 }
 
-/* --- servers ---------------------------------------------------------------------------------------------------------------------------------- */
+/* --- servers ---------------------------------------------------------------------------------------------------------------- */
 
 static void tells_pid(int fd, const struct sockaddr *peer, socklen_t len, void *arg)
 {
@@ -401,7 +405,7 @@ static void tells_pid(int fd, const struct sockaddr *peer, socklen_t len, void *
 	(void)len;
 	(void)arg;
 	grove_sendall(fd, &pid, sizeof(pid), GROVE_FOREVER);
-	say(grove_recv(fd, &c, 1, GROVE_FOREVER) == 0 ? "left" : strerrorname_np(errno), 0);		/* stays until the client goes */
+	say(grove_recv(fd, &c, 1, GROVE_FOREVER) == 0 ? "left" : strerrorname_np(errno), 0);	/* when the client has gone */
 }
 
 static int serves(unsigned number, void *server)
@@ -508,7 +512,7 @@ static void test_reuse_port(void **state)
 	close(keeper);
 }
 
-/* --- the rest ------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- the rest --------------------------------------------------------------------------------------------------------------- */
 
 static void test_master_dies(void **state)
 {

@@ -32,17 +32,17 @@ static int end(void **state)
 	return rmdir(dir);		/* no socket file is left */
 }
 
-#define fails_with(call, err)                                                                                                       \
-	do {                                                                                                                       \
-		errno = 0;                                                                                                         \
-		assert_int_equal(call, -1);                                                                                        \
-		assert_string_equal(strerrorname_np(errno), #err);                                                                 \
+#define fails_with(call, err)												\
+	do {														\
+		errno = 0;												\
+		assert_int_equal(call, -1);										\
+		assert_string_equal(strerrorname_np(errno), #err);							\
 	} while (0)
-#define null_with(call, err)                                                                                                        \
-	do {                                                                                                                       \
-		errno = 0;                                                                                                         \
-		assert_null(call);                                                                                                 \
-		assert_string_equal(strerrorname_np(errno), #err);                                                                 \
+#define null_with(call, err)												\
+	do {														\
+		errno = 0;												\
+		assert_null(call);											\
+		assert_string_equal(strerrorname_np(errno), #err);							\
 	} while (0)
 
 static int last_fd;
@@ -86,7 +86,7 @@ static int dial(const grove_server *server)
 	return fd;
 }
 
-/* --- serving ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- serving ---------------------------------------------------------------------------------------------------------------- */
 
 static void serves(const char *address, const char *shown)
 {
@@ -291,7 +291,32 @@ static void test_handler_closes(void **state)
 	assert_int_equal(grove_server_free(server), 0);
 }
 
-/* --- bounds ---------------------------------------------------------------------------------------------------------------------------- */
+static void leaves_early(int fd, const struct sockaddr *peer, socklen_t len, void *arg)
+{
+	(void)peer;
+	(void)len;
+	(void)arg;
+	last_fd = fd;
+	pthread_exit(NULL);
+}
+
+static void test_handler_is_unwound(void **state)
+{
+	grove_server *server = grove_server_new(at("u"), leaves_early, NULL, NULL);
+	char c;
+	int fd;
+
+	(void)state;
+	assert_int_equal(grove_server_start(server), 0);
+	fd = dial(server);
+	assert_int_equal(grove_recv(fd, &c, 1, GROVE_SEC(1)), 0);
+	assert_false(is_open(last_fd));
+	close(fd);
+	assert_int_equal(grove_server_stop(server, GROVE_FOREVER), 0);
+	assert_int_equal(grove_server_free(server), 0);
+}
+
+/* --- bounds ----------------------------------------------------------------------------------------------------------------- */
 
 static void test_bound(void **state)
 {
@@ -496,7 +521,7 @@ static void test_stop_while_out_of_descriptors(void **state)
 	assert_int_equal(grove_server_free(server), 0);
 }
 
-/* --- stopping ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- stopping --------------------------------------------------------------------------------------------------------------- */
 
 static void works(int fd, const struct sockaddr *peer, socklen_t len, void *arg)
 {
@@ -743,9 +768,10 @@ static void test_wait_for_a_server(void **state)
 	assert_int_equal(grove_server_free(server), 0);
 }
 
-/* --- datagrams ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- datagrams -------------------------------------------------------------------------------------------------------------- */
 
-static void answers(grove_server *server, const void *data, size_t len, const struct sockaddr *peer, socklen_t peer_len, void *arg)
+static void answers(grove_server *server, const void *data, size_t len, const struct sockaddr *peer, socklen_t peer_len,
+		    void *arg)
 {
 	char text[GROVE_ADDRESS_MAX];
 
@@ -779,7 +805,8 @@ static void test_datagrams(void **state)
 	close(fd);
 }
 
-static void dawdles(grove_server *server, const void *data, size_t len, const struct sockaddr *peer, socklen_t peer_len, void *arg)
+static void dawdles(grove_server *server, const void *data, size_t len, const struct sockaddr *peer, socklen_t peer_len,
+		    void *arg)
 {
 	(void)server;
 	(void)peer;
@@ -812,7 +839,7 @@ static void test_unix_datagrams_with_a_bound(void **state)
 	unlink(at("d") + 5);
 }
 
-/* --- forking -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- forking ---------------------------------------------------------------------------------------------------------------- */
 
 static void forks(int fd, const struct sockaddr *peer, socklen_t len, void *arg)
 {
@@ -886,7 +913,7 @@ static void test_a_child_serves(void **state)
 	assert_int_equal(grove_server_free(server), 0);
 }
 
-/* --- native threads ------------------------------------------------------------------------------------------------------------------------- */
+/* --- native threads --------------------------------------------------------------------------------------------------------- */
 
 static void *native(void *arg)
 {
@@ -895,7 +922,8 @@ static void *native(void *arg)
 	char buf[8] = "";
 	bool right;
 
-	right = fd >= 0 && grove_sendall(fd, "ping", 4, GROVE_SEC(60)) == 0 && grove_recv(fd, buf, sizeof(buf), GROVE_SEC(60)) == 4;
+	right = fd >= 0 && grove_sendall(fd, "ping", 4, GROVE_SEC(60)) == 0 &&
+		grove_recv(fd, buf, sizeof(buf), GROVE_SEC(60)) == 4;
 	right &= grove_server_started(server) && grove_server_handlers(server) == 1 && !grove_server_full(server);
 	close(fd);
 	right &= grove_server_stop(arg, GROVE_SEC(60)) == 0;
@@ -932,6 +960,7 @@ int main(void)
 		api_test(test_start_again),
 		api_test(test_socket_file_of_somebody_else),
 		api_test(test_handler_closes),
+		api_test(test_handler_is_unwound),
 		api_test(test_bound),
 		api_test(test_stop_while_full),
 		api_test(test_spawn_function),
