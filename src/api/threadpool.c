@@ -218,6 +218,12 @@ static bool wants_worker(const grove_threadpool *pool, size_t jobs)
 	return jobs && pool->threads < pool->max && jobs + (leave > 0 ? (size_t)leave : 0) > pool->threads;
 }
 
+/* Are there jobs that no worker has taken? */
+static bool has_queued(grove_threadpool *pool)
+{
+	return !gr_list_empty(&pool->waiting) || !ring_empty(&pool->ring);
+}
+
 static void free_worker(struct gr_soon *job)
 {
 	free(gr_container(job, struct worker, gone));
@@ -232,7 +238,7 @@ static void worker_ended(struct gr_note *note)
 	gr_soon(&w->gone);
 	if (!pool->threads)		/* some may have ended without being told to */
 		__atomic_store_n(&pool->leave, 0, __ATOMIC_SEQ_CST);
-	if (wants_worker(pool, pool->unfinished)) {
+	if (has_queued(pool) && wants_worker(pool, pool->unfinished)) {
 		if (gr_list_empty(&pool->grows.link))
 			gr_soon(&pool->grows);
 	} else if (!pool->threads && !pool->unfinished) {
@@ -306,6 +312,13 @@ static void feed(grove_threadpool *pool)
 		tell_workers(pool, n);
 }
 
+/* Inside: all workers are to end once they are without a job. */
+static void dismiss(grove_threadpool *pool)
+{
+	__atomic_store_n(&pool->leave, (int)pool->threads, __ATOMIC_SEQ_CST);
+	tell_workers(pool, INT_MAX);
+}
+
 /* Inside */
 static void one_less(grove_threadpool *pool)
 {
@@ -315,6 +328,8 @@ static void one_less(grove_threadpool *pool)
 	gr_give_all(&pool->joiners, 0);
 	if (!pool->threads)
 		gr_give_all(&pool->enders, 0);
+	else if (!gr_list_empty(&pool->enders))
+		dismiss(pool);			/* those that came meanwhile, too */
 }
 
 /* Inside: no worker has it, or will have it again. */
@@ -463,13 +478,6 @@ grove_threadpool *grove_threadpool_default(void)
 	else
 		default_pool = pool;
 	return default_pool;
-}
-
-/* Inside: all workers are to end once they are without a job. */
-static void dismiss(grove_threadpool *pool)
-{
-	__atomic_store_n(&pool->leave, (int)pool->threads, __ATOMIC_SEQ_CST);
-	tell_workers(pool, INT_MAX);
 }
 
 static void wait_for_threads(grove_threadpool *pool)

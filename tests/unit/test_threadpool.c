@@ -323,6 +323,38 @@ static void test_kill(void **state)
 	gate_free(&gate);
 }
 
+/* A thread that leaves is not followed by another because of a job that runs: who waits for the end would wait until that one is bored. */
+static void test_kill_while_one_is_idle(void **state)
+{
+	grove_threadpool *pool = grove_threadpool_new(2);
+	grove_future *f;
+	grove_greenlet *g;
+	struct gate gate;
+	struct timespec began, now;
+
+	(void)state;
+	gate_init(&gate);
+	f = grove_threadpool_spawn(pool, passes, &gate);
+	until_entered(&gate, 1);
+	assert_int_equal(grove_threadpool_apply(pool, doubles, VALUE, NULL, GROVE_FOREVER), 0);
+	g = grove_spawn(kills_pool, pool);
+	while (grove_threadpool_size(pool) == 2)
+		grove_yield();
+	for (int i = 0; i < 100; i++)
+		grove_yield();
+	assert_int_equal(grove_threadpool_size(pool), 1);
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	gate_open(&gate, 1);
+	grove_join(g, GROVE_FOREVER);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	assert_in_range(now.tv_sec - began.tv_sec, 0, 5);
+	assert_string_equal(api_log, "killed");
+	assert_int_equal(grove_threadpool_free(pool), 0);
+	grove_future_release(f);
+	grove_release(g);
+	gate_free(&gate);
+}
+
 static void test_maxsize(void **state)
 {
 	grove_threadpool *pool = grove_threadpool_new(1);
@@ -521,6 +553,7 @@ int main(void)
 		api_test(test_timeouts),
 		api_test(test_map),
 		api_test(test_kill),
+		api_test(test_kill_while_one_is_idle),
 		api_test(test_maxsize),
 		api_test(test_idle_threads_end),
 		api_test(test_signals_are_blocked),
