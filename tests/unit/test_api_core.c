@@ -94,7 +94,7 @@ static void *waits(void *arg)
 	const struct row *row = arg;
 
 	grove_defer(deferred, NULL);
-	note(row->fn() < 0 ? strerrorname_np(errno) : "success");
+	note("%s", row->fn() < 0 ? strerrorname_np(errno) : "success");
 	return arg;
 }
 

@@ -16,7 +16,7 @@ static void *sleeps(void *arg)
 {
 	int r = grove_sleep((int64_t)(intptr_t)arg);
 
-	note(r == 0 ? "slept" : strerrorname_np(errno));
+	note("%s", r == 0 ? "slept" : strerrorname_np(errno));
 	return arg;
 }
 
