@@ -15,6 +15,7 @@
  *	...
  *	struct grove_server_attr attr = { .size = sizeof(attr), .max = 1000 };
  *	grove_server *server = grove_server_new("127.0.0.1:7000", serve, NULL, &attr);
+ *	grove_signal(SIGTERM, stop, server);	// stop: grove_server_stop(server, GROVE_SEC(30))
  *	grove_server_serve_forever(server);
  *
  * The handler's descriptor is an ordinary blocking one.  read(2), stdio, OpenSSL and the like work on it where libc's calls are

@@ -219,6 +219,14 @@ static void test_reuse_port(void **state)
 	close(b);
 }
 
+/* ":port" is [::1] first, where nobody listens, or where there is no IPv6. */
+static void test_the_next_address(void **state)
+{
+	(void)state;
+	meets("127.0.0.1:0", ":");
+	assert_string_equal(api_log, "dialled 127.0.0.1");
+}
+
 static void test_both_families(void **state)
 {
 	int all, four;
@@ -475,6 +483,7 @@ int main(void)
 		api_test(test_meeting_in_the_file_system),
 		api_test(test_somebody_listens_already),
 		api_test(test_reuse_port),
+		api_test(test_the_next_address),
 		api_test(test_both_families),
 		api_test(test_accept_is_left),
 		api_test(test_accept_is_left_nonblocking),

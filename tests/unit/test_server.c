@@ -722,6 +722,24 @@ static void test_accepting_fails_for_good(void **state)
 	close(listener);
 }
 
+static void test_shutdown_ends_accepting(void **state)
+{
+	grove_server *server = grove_server_new(at("s"), echo, NULL, NULL);
+	int fd;
+
+	(void)state;
+	assert_int_equal(grove_server_start(server), 0);
+	grove_idle();
+	assert_int_equal(grove_shutdown(GROVE_SEC(1)), 1);	/* and says on standard error whom it ended */
+	assert_false(grove_server_started(server));
+	fd = dial(server);					/* it listens on */
+	assert_int_equal(grove_server_start(server), 0);
+	said(fd, "hello");
+	close(fd);
+	assert_int_equal(grove_server_stop(server, GROVE_FOREVER), 0);
+	assert_int_equal(grove_server_free(server), 0);
+}
+
 static void test_pause(void **state)
 {
 	grove_server *server = grove_server_new(at("s"), echo, NULL, NULL);
@@ -975,6 +993,7 @@ int main(void)
 		api_test(test_serve_forever),
 		api_test(test_serve_forever_is_killed),
 		api_test(test_accepting_fails_for_good),
+		api_test(test_shutdown_ends_accepting),
 		api_test(test_pause),
 		api_test(test_wait_for_a_server),
 		api_test(test_datagrams),
