@@ -33,7 +33,7 @@ static void gather(grove_fn *fn, void **ret_values)
 {
 	for (long i = 0; i < N; i++)
 		task[i] = grove_task_new(fn, (void *)i);
-	grove_gather(task, N, ret_values, NULL, 0, GROVE_FOREVER);
+	grove_gather(task, N, ret_values, NULL, GROVE_FOREVER, 0);
 	for (int i = 0; i < N; i++)
 		grove_release(task[i]);
 }

@@ -120,8 +120,8 @@ GROVE_API int grove_shield(grove_object *aw, void **ret_value, int64_t timeout);
  *   ENOMEM     nothing was waited for
  * Parks: yes.   Threads: any.   Signals: not async-signal-safe.   Follows asyncio.gather.
  */
-GROVE_API int grove_gather(grove_object *const *aws, size_t n, void **ret_values, int *ret_errors, unsigned flags,
-			   int64_t timeout);
+GROVE_API int grove_gather(grove_object *const *aws, size_t n, void **ret_values, int *ret_errors, int64_t timeout,
+			   unsigned flags);
 
 #define GROVE_ALL_COMPLETED	0
 #define GROVE_FIRST_COMPLETED	1

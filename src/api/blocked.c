@@ -11,7 +11,7 @@ const char *gr_info_kind(const void *object)
 #define NAME(type, name) [type - GR_GREENLET] = name
 		NAME(GR_GREENLET, "greenlet"), NAME(GR_FUTURE, "future"), NAME(GR_EVENT, "event"), NAME(GR_SEMAPHORE, "semaphore"),
 		NAME(GR_RLOCK, "lock"), NAME(GR_CONDITION, "condition"), NAME(GR_RWLOCK, "rwlock"), NAME(GR_BARRIER, "barrier"),
-		NAME(GR_QUEUE, "queue"), NAME(GR_CHANNEL, "channel"), NAME(GR_GROUP, "group"), NAME(GR_POOL, "pool"), NAME(GR_JOB, "job"),
+		NAME(GR_QUEUE, "queue"), NAME(GR_CHANNEL, "channel"), NAME(GR_GROUP, "group"),
 		NAME(GR_CHILD, "child"), NAME(GR_SERVER, "server"), NAME(GR_GENERATOR, "generator"), NAME(GR_TASK_GROUP, "task group"),
 		NAME(GR_THREADPOOL, "thread pool"), NAME(GR_PREFORK, "prefork"), NAME(GR_PIPELINE, "pipeline"), NAME(GR_IWAIT, "iwait"),
 		NAME(GR_IMAP, "imap"),

@@ -146,14 +146,14 @@ static int collect(const struct crowd *c, void **ret_values, int *ret_errors)
 	return failed;
 }
 
-int grove_gather(grove_object *const *aws, size_t n, void **ret_values, int *ret_errors, unsigned flags, int64_t timeout)
+int grove_gather(grove_object *const *aws, size_t n, void **ret_values, int *ret_errors, int64_t timeout, unsigned flags)
 {
 	struct crowd c __attribute__((cleanup(end_crowd))) = { .aws = NULL };
 	bool raises = !(flags & GROVE_RETURN_ERRORS);
 	gr_time deadline;
 	int r;
 
-	GR_ANYWHERE(-1, grove_gather, aws, n, ret_values, ret_errors, flags, timeout);
+	GR_ANYWHERE(-1, grove_gather, aws, n, ret_values, ret_errors, timeout, flags);
 	if (!all_awaitable(aws, n) || (flags & ~GROVE_RETURN_ERRORS) || (raises && ret_errors) || !gr_until(timeout, &deadline))
 		return gr_fails(EINVAL);
 	if (gather_crowd(&c, aws, n) < 0)

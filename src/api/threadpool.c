@@ -591,7 +591,7 @@ int grove_threadpool_map(grove_threadpool *pool, grove_fn *fn, void *const *args
 		if (!b.futures[i])
 			return -1;
 	}
-	return grove_gather(b.futures, n, ret_values, NULL, 0, timeout);
+	return grove_gather(b.futures, n, ret_values, NULL, timeout, 0);
 }
 
 int grove_threadpool_join(grove_threadpool *pool, int64_t timeout)

@@ -396,7 +396,7 @@ static int iterates(grove_object **list, size_t n)
 
 static int gathers(grove_object **list, size_t n)
 {
-	return grove_gather(list, n, NULL, NULL, GROVE_RETURN_ERRORS, GROVE_FOREVER);
+	return grove_gather(list, n, NULL, NULL, GROVE_FOREVER, GROVE_RETURN_ERRORS);
 }
 
 static int task_waits(grove_object **list, size_t n)

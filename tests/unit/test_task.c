@@ -215,11 +215,11 @@ static void test_gather(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++)
 		t[i] = grove_task_new(counts, MS(i));
-	assert_int_equal(grove_gather((grove_object **)t, 3, values, NULL, 0, GROVE_FOREVER), 0);
+	assert_int_equal(grove_gather((grove_object **)t, 3, values, NULL, GROVE_FOREVER, 0), 0);
 	assert_string_equal(api_log, "One One One Two Two Two");
 	for (int i = 0; i < 3; i++)
 		assert_ptr_equal(values[i], MS(i));
-	assert_int_equal(grove_gather(NULL, 0, NULL, NULL, 0, GROVE_FOREVER), 0);
+	assert_int_equal(grove_gather(NULL, 0, NULL, NULL, GROVE_FOREVER, 0), 0);
 	release_all(t, 3);
 }
 
@@ -229,7 +229,7 @@ static void test_gather_first_error(void **state)
 	void *values[3] = { NULL };
 
 	(void)state;
-	assert_int_equal(grove_gather((grove_object **)t, 3, values, NULL, 0, GROVE_FOREVER), -1);
+	assert_int_equal(grove_gather((grove_object **)t, 3, values, NULL, GROVE_FOREVER, 0), -1);
 	assert_int_equal(errno, EPROTO);
 	assert_int_equal(took(), GR_MS(20));
 	assert_null(values[2]);
@@ -247,7 +247,7 @@ static void test_gather_all_errors(void **state)
 
 	(void)state;
 	grove_future_cancel(f);
-	assert_int_equal(grove_gather(aws, 3, values, errors, GROVE_RETURN_ERRORS, GROVE_FOREVER), 2);
+	assert_int_equal(grove_gather(aws, 3, values, errors, GROVE_FOREVER, GROVE_RETURN_ERRORS), 2);
 	assert_int_equal(took(), GR_MS(30));
 	assert_ptr_equal(values[0], MS(30));
 	assert_null(values[1]);
@@ -261,7 +261,7 @@ static void test_gather_all_errors(void **state)
 
 static void *gathers(void *arg)
 {
-	int r = grove_gather(arg, 2, NULL, NULL, 0, GROVE_FOREVER);
+	int r = grove_gather(arg, 2, NULL, NULL, GROVE_FOREVER, 0);
 
 	note("%s", r == 0 ? "gathered" : strerrorname_np(errno));
 	return NULL;
@@ -282,7 +282,7 @@ static void test_gather_broken_off(void **state)
 	grove_release(g);
 	t[0] = grove_task_new(works, MS(30));
 	t[1] = grove_task_new(works, MS(20));
-	assert_int_equal(grove_gather((grove_object **)t, 2, NULL, NULL, 0, GROVE_MS(5)), -1);
+	assert_int_equal(grove_gather((grove_object **)t, 2, NULL, NULL, GROVE_MS(5), 0), -1);
 	assert_int_equal(errno, ETIMEDOUT);
 	assert_int_equal(running, 0);
 	release_all(t, 2);
@@ -294,12 +294,12 @@ static void test_gather_misuse(void **state)
 	int errors[1];
 
 	(void)state;
-	assert_int_equal(grove_gather(aws, 1, NULL, NULL, 0, GROVE_FOREVER), -1);
+	assert_int_equal(grove_gather(aws, 1, NULL, NULL, GROVE_FOREVER, 0), -1);
 	assert_int_equal(errno, EDEADLK);
 	assert_int_equal(grove_gather(aws, 1, NULL, errors, 0, 0), -1);
 	assert_int_equal(errno, EINVAL);
-	assert_int_equal(grove_gather(aws, 1, NULL, NULL, 99, 0), -1);
-	assert_int_equal(grove_gather(aws, 1, NULL, NULL, 0, -1), -1);
+	assert_int_equal(grove_gather(aws, 1, NULL, NULL, 0, 99), -1);
+	assert_int_equal(grove_gather(aws, 1, NULL, NULL, -1, 0), -1);
 	assert_int_equal(grove_gather(NULL, 1, NULL, NULL, 0, 0), -1);
 	assert_int_equal(grove_task_wait(aws, 1, 3, 0, NULL, NULL), -1);
 	assert_int_equal(grove_task_wait(aws, 1, -1, 0, NULL, NULL), -1);
@@ -363,7 +363,7 @@ static void test_wait_broken_off(void **state)
 	assert_int_equal(grove_task_wait((grove_object **)t, 2, GROVE_FIRST_COMPLETED, GROVE_MS(10), NULL, NULL), -1);
 	assert_int_equal(errno, ETIMEDOUT);
 	grove_timeout_stop(&scope);
-	assert_int_equal(grove_gather((grove_object **)t, 2, NULL, NULL, 0, GROVE_FOREVER), 0);
+	assert_int_equal(grove_gather((grove_object **)t, 2, NULL, NULL, GROVE_FOREVER, 0), 0);
 	assert_string_equal(api_log, "ECANCELED 20 30");
 	release_all(t, 2);
 	grove_release(w);
@@ -645,7 +645,7 @@ static void *unwound_in_gather(void *arg)
 
 	victim = pthread_self();
 	release_all(t, 2);
-	grove_gather((grove_object **)t, 2, NULL, NULL, 0, GROVE_FOREVER);
+	grove_gather((grove_object **)t, 2, NULL, NULL, GROVE_FOREVER, 0);
 	return arg;
 }
 
@@ -729,7 +729,7 @@ static void *native(void *arg)
 	grove_task *t[] = { grove_task_new(quick, MS(1)), grove_task_new(quick, MS(2)) };
 	grove_task_group **tg = arg;
 	void *values[2] = { NULL }, *value = NULL;
-	bool ok = grove_gather((grove_object **)t, 2, values, NULL, 0, GROVE_FOREVER) == 0;
+	bool ok = grove_gather((grove_object **)t, 2, values, NULL, GROVE_FOREVER, 0) == 0;
 
 	ok = ok && values[0] == MS(1) && values[1] == MS(2);
 	ok = ok && grove_task_wait((grove_object **)t, 2, GROVE_ALL_COMPLETED, GROVE_FOREVER, NULL, NULL) == 2;
