@@ -168,15 +168,22 @@ static const char *reason(int status)
 	}
 }
 
+/* Head and body in one piece where they fit: two small ones would have TCP wait for the peer in between. */
 static bool send_answer(int fd, int status, const char *body, bool keep_alive, bool head)
 {
-	char text[256];
-	size_t len = strlen(body);
-	int n = snprintf(text, sizeof(text), "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n",
-			 status, reason(status), len, keep_alive ? "" : "Connection: close\r\n");
+	char text[HTTP_HEAD_MAX];
+	size_t len = strlen(body), n;
 
-	return grove_sendall(fd, text, (size_t)n, GROVE_SEC(10)) == 0 &&
-	       (head || grove_sendall(fd, body, len, GROVE_SEC(10)) == 0);
+	n = (size_t)snprintf(text, sizeof(text), "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n",
+			     status, reason(status), len, keep_alive ? "" : "Connection: close\r\n");
+	if (head)
+		len = 0;
+	if (n + len <= sizeof(text)) {
+		memcpy(text + n, body, len);
+		n += len;
+		len = 0;
+	}
+	return grove_sendall(fd, text, n, GROVE_SEC(10)) == 0 && (!len || grove_sendall(fd, body, len, GROVE_SEC(10)) == 0);
 }
 
 /* 0, or the status to refuse it with; -1: nobody is there any more */

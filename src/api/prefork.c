@@ -93,6 +93,14 @@ static void forget_children(grove_master *m)
 	m->running = false;
 }
 
+/* Ignored when we came, as nohup(1) does it, and shells for what they put into the background: so it stays. */
+static bool stays_ignored(int sig)
+{
+	struct sigaction now;
+
+	return sig != SIGTERM && sigaction(sig, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 static _Noreturn void be_worker(grove_master *m, unsigned number, int master_pid, const sigset_t *mask)
 {
 	int status __attribute__((cleanup(unwound))) = 0;
@@ -105,7 +113,7 @@ static _Noreturn void be_worker(grove_master *m, unsigned number, int master_pid
 	forget_children(m);
 	grove_signal(SIGTERM, end_work, grove_current());
 	for (size_t i = 0; own_signals && i < GR_LENGTH(signals); i++)
-		if (signals[i] != SIGTERM)
+		if (signals[i] != SIGTERM && !stays_ignored(signals[i]))
 			grove_signal(signals[i], do_nothing, NULL);
 	pthread_sigmask(SIG_SETMASK, mask, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -431,7 +439,8 @@ static void take_signals(struct handlers *h)
 {
 	for (size_t i = 0; i < GR_LENGTH(signals); i++) {
 		sigaction(signals[i], NULL, &h->was[i]);
-		grove_signal(signals[i], on_signal, NULL);
+		if (!stays_ignored(signals[i]))
+			grove_signal(signals[i], on_signal, NULL);
 	}
 	signalled = h->m;
 }

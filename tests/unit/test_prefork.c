@@ -20,6 +20,8 @@ static int begin(void **state)
 {
 	(void)state;
 	alarm(50);
+	signal(SIGINT, SIG_DFL);		/* a shell may have it ignored */
+	signal(SIGHUP, SIG_DFL);
 	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return gr_here() && shared != MAP_FAILED && socketpair(AF_UNIX, SOCK_DGRAM, 0, line) == 0 ? 0 : -1;
 }
@@ -340,6 +342,23 @@ static void test_signals(void **state)
 	assert_ptr_equal(after.sa_handler, before[1].sa_handler);
 }
 
+static void test_ignored_signals(void **state)
+{
+	struct run run = start(1, stays, NULL, &fast);
+
+	(void)state;
+	signal(SIGHUP, SIG_IGN);
+	go(&run);
+	assert_string_equal(hear(), "up0");
+	kill(getpid(), SIGHUP);
+	kill(grove_master_pid(run.m, 0), SIGHUP);
+	assert_int_equal(grove_master_stop(run.m, GROVE_SEC(30)), 0);
+	assert_string_equal(hear(), "end0");
+	finish(&run);
+	assert_int_equal(run.r.started, 1);
+	assert_ptr_equal(signal(SIGHUP, SIG_DFL), SIG_IGN);
+}
+
 static void test_second_signal_kills(void **state)
 {
 	struct run run = start(1, stubborn, NULL, &fast);
@@ -618,6 +637,7 @@ int main(void)
 		fork_test(test_run_is_killed),
 		fork_test(test_deadline_around_run),
 		fork_test(test_signals),
+		fork_test(test_ignored_signals),
 		fork_test(test_second_signal_kills),
 		fork_test(test_restart_stops_at_a_failure),
 		fork_test(test_shared_socket),
