@@ -65,7 +65,8 @@ struct grove_prefork_result {
  * @attr, @ret_result: or NULL
  *
  * SIGTERM or SIGINT to the master stops all workers, a second one kills them; SIGHUP starts them anew, one after another.  SIGINT
- * and SIGHUP stay ignored if they were.  Afterwards other handlers are what they were; those of grove_signal() are to be set anew.
+ * and SIGHUP stay ignored if they were.  Afterwards other handlers are what they were; those of grove_signal() are to be set
+ * anew.
  * Returns 0, or -1 with errno
  *   ECHILD     a worker has died at once as often as .give_up says
  *   ECANCELED, ETIMEDOUT  the caller was killed, or a deadline around it is over; the workers were stopped all the same
