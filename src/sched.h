@@ -66,6 +66,7 @@ struct gr_greenlet {
 	uint8_t killed;			/* its waits fail with ECANCELED */
 	uint8_t futex_told;		/* a futex wait has ended for what limits it: the next one waits */
 	uint8_t hold;			/* GR_PARK_HOLD: for all its parks, whatever their flags */
+	bool service;			/* grove's own: a signal to the process is not for it */
 	bool worker;			/* made by the API to run its greenlets, one after another; nobody while .api is NULL */
 	uint8_t next_clone;		/* GR_CLONE_*: what the next thread it makes by pthread_create() is to be */
 	bool patched;			/* its blocking calls are green even where the program's are not */

@@ -278,7 +278,7 @@ static struct gr_greenlet *whose(int sig)
 	gr_list_each(it, &c->all) {
 		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, all);
 
-		if (!(g->sigmask & bit))
+		if (!g->service && !(g->sigmask & bit))
 			return g;
 	}
 	return c->main->state != GR_DEAD || c->current == c->hub ? c->main : c->current;

@@ -111,7 +111,7 @@ GROVE_API int grove_join(grove_greenlet *g, int64_t timeout);
  * grove_joinall - wait until @count of the @n greenlets in @list have ended; @count 0: all of them
  *
  * NULL entries count as ended.  Returns how many of them have ended: @count, or fewer when @timeout is over; -1 with errno when it was
- * broken off (ECANCELED, EINVAL, EDEADLK), or, with GROVE_RAISE_ERROR in @flags, when one ended with an error: that error.
+ * broken off (ECANCELED, EDEADLK, ETIMEDOUT by a scope around it; EINVAL), or, with GROVE_RAISE_ERROR in @flags, when one ended with an error: that error.
  * Parks: yes.   Threads: any.   Follows gevent.joinall.
  */
 GROVE_API int grove_joinall(grove_greenlet *const *list, size_t n, size_t count, int64_t timeout, unsigned flags);

@@ -22,7 +22,7 @@ typedef void grove_object;
  * grove_wait - wait until @count of the @n objects are ready; @count 0: all of them
  * @ret_ready: room for @n pointers, filled with those that are ready, in the order in which they became so; may be NULL
  *
- * Returns how many are ready: @count or more, or fewer when @timeout is over; -1 with errno ECANCELED, EINVAL (something is no
+ * Returns how many are ready: @count or more, or fewer when @timeout is over; -1 with errno ECANCELED, ETIMEDOUT (a scope around it), EINVAL (something is no
  * object), ENOMEM, EDEADLK.
  * Parks: yes.   Threads: any.   Follows gevent.wait.
  */

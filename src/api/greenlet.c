@@ -48,6 +48,7 @@ struct hook {
 	void *arg;
 };
 static struct hook *spawn_hooks, *end_hooks;
+static unsigned hooks_running;		/* who removes one meanwhile only marks it: it may be the next */
 
 /* --- records ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -174,12 +175,26 @@ void grove_release(grove_greenlet *g)
 
 /* --- hooks -------------------------------------------------------------------------------------------------------------------------- */
 
-static void run_hooks(struct hook *h, struct grove_greenlet *rec)
+static void sweep(struct hook **hooks)
 {
-	for (struct hook *next; h; h = next) {
-		next = h->next;
-		h->fn(rec, h->arg);
+	for (struct hook *h; (h = *hooks);) {
+		if (h->fn) {
+			hooks = &h->next;
+			continue;
+		}
+		*hooks = h->next;
+		free(h);
 	}
+}
+
+static void run_hooks(struct hook **hooks, struct grove_greenlet *rec)
+{
+	hooks_running++;
+	for (struct hook *h = *hooks; h; h = h->next)
+		if (h->fn)
+			h->fn(rec, h->arg);
+	if (--hooks_running == 0)
+		sweep(hooks);
 }
 
 static int add_hook(struct hook **hooks, grove_hook_fn *fn, void *arg)
@@ -200,10 +215,11 @@ static int add_hook(struct hook **hooks, grove_hook_fn *fn, void *arg)
 
 static int remove_hook(struct hook **hooks, grove_hook_fn *fn, void *arg)
 {
-	for (struct hook *h; (h = *hooks); hooks = &h->next)
+	for (struct hook *h = fn ? *hooks : NULL; h; h = h->next)
 		if (h->fn == fn && h->arg == arg) {
-			*hooks = h->next;
-			free(h);
+			h->fn = NULL;
+			if (!hooks_running)
+				sweep(hooks);
 			return 0;
 		}
 	return gr_fails(ESRCH);
@@ -332,7 +348,7 @@ static void run_deferred(struct grove_greenlet *rec)
 		rec->spawned_depth = 0;
 	}
 	if (GR_UNLIKELY(end_hooks != NULL) && !rec->service && !rec->asker)
-		run_hooks(end_hooks, rec);
+		run_hooks(&end_hooks, rec);
 }
 
 /* pthread_exit() or pthread_cancel(): the thread is being unwound. */
@@ -410,7 +426,7 @@ static void ends_unborn(struct grove_greenlet *rec, int err)
 		return;
 	rec->error = err;
 	rec->life = GR_ENDING;
-	run_hooks(end_hooks, rec);
+	run_hooks(&end_hooks, rec);
 	gr_enter();
 	ends_with(rec, err);
 	gr_leave_quietly();
@@ -491,15 +507,12 @@ static int delay(struct grove_greenlet *rec, int64_t ns)
 	return -r;
 }
 
-/* The spawner's.  Those of grove's own have all signals blocked, so what is spawned by callbacks, or for native threads, takes after main. */
+/* The spawner's; what is spawned by callbacks, or for native threads, takes after the main greenlet. */
 static uint64_t mask_to_inherit(void)
 {
 	struct gr_carrier *c = gr_carrier();
-	struct grove_greenlet *me = c->current->api;
 
-	if (!me || !me->service)
-		return c->current->sigmask;
-	return c->main->state == GR_DEAD ? me->sigmask : c->main->sigmask;
+	return c->current->service && c->main->state != GR_DEAD ? c->main->sigmask : c->current->sigmask;
 }
 
 static struct grove_greenlet *spawn(const struct grove_spawn_attr *attr, grove_fn *fn, void *arg)
@@ -538,7 +551,7 @@ static struct grove_greenlet *spawn(const struct grove_spawn_attr *attr, grove_f
 		return gr_fails_null(err);
 	}
 	if (GR_UNLIKELY(spawn_hooks != NULL))
-		run_hooks(spawn_hooks, rec);
+		run_hooks(&spawn_hooks, rec);
 	gr_enter();
 	if (unref(rec))
 		forget_inside(rec);

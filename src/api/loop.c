@@ -73,6 +73,8 @@ void gr_loop_forget(void)
 
 struct ev_loop *grove_loop(void)
 {
+	int was = errno;
+
 	if (!gr_here())
 		return gr_fails_null(ENOTSUP);
 	if (!own.loop)
@@ -83,5 +85,6 @@ struct ev_loop *grove_loop(void)
 	if (!own.running && !gr_spawn_service("loop", run_loop, NULL))
 		return NULL;
 	own.running = true;
+	errno = was;
 	return own.loop;
 }

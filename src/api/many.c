@@ -79,3 +79,8 @@ struct gr_object *gr_many_next(struct gr_many *m, gr_time deadline, int *ret_err
 	}
 	return m->order[m->told++]->object;
 }
+
+bool gr_many_time_over(const struct gr_many *m, int err)
+{
+	return (err == -ETIMEDOUT || err == -EAGAIN) && !m->turn.broken;
+}

@@ -15,4 +15,7 @@ void gr_many_free(struct gr_many *m);
 /* The next that has become ready, each once; NULL with *ret_error 0 when there are no more, -EAGAIN, -ETIMEDOUT, ...  Inside. */
 struct gr_object *gr_many_next(struct gr_many *m, gr_time deadline, int *ret_error);
 
+/* Is @err, from gr_many_next(), the end of the time that the caller gave, and not of a scope around it or the like? */
+bool gr_many_time_over(const struct gr_many *m, int err);
+
 #endif

@@ -53,7 +53,7 @@ int grove_wait(grove_object *const *objects, size_t n, size_t count, int64_t tim
 			ret_ready[ready] = o;
 		ready++;
 	}
-	return gr_leave(ready >= count || err == -ETIMEDOUT || err == -EAGAIN ? (long)ready : err);
+	return gr_leave(ready >= count || gr_many_time_over(m, err) ? (long)ready : err);
 }
 
 int grove_joinall(grove_greenlet *const *list, size_t n, size_t count, int64_t timeout, unsigned flags)
@@ -93,7 +93,7 @@ int grove_joinall(grove_greenlet *const *list, size_t n, size_t count, int64_t t
 		if ((flags & GROVE_RAISE_ERROR) && g->error)
 			return gr_leave(-g->error);
 	}
-	return gr_leave(err == 0 || err == -ETIMEDOUT || err == -EAGAIN ? (long)ended : err);
+	return gr_leave(err == 0 || gr_many_time_over(m, err) ? (long)ended : err);
 }
 
 /* --- one after another ------------------------------------------------------------------------------------------------------------- */

@@ -24,8 +24,7 @@ static struct {
 /* Not the program's: no signal is for it, and it is not counted where it matters whether anybody is left. */
 static void as_service(struct grove_greenlet *rec)
 {
-	rec->g->patched = true;
-	gr_signal_renew(rec->g, ~0ull);
+	rec->g->patched = rec->g->service = true;
 	rec->counted = true;
 	gr_carrier()->background++;
 }
@@ -42,6 +41,7 @@ bool gr_worker_take(struct grove_greenlet *rec)
 	workers.n--;
 	w->rec = rec;
 	gr_signal_renew(w->g, rec->sigmask);
+	w->g->patched = w->g->service = false;
 	memcpy(w->g->name, c->current->name, sizeof(w->g->name));
 	rec->worker = w;
 	rec->g = w->g;

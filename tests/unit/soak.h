@@ -826,12 +826,12 @@ static void step_tasks(int depth)
 	case 1: if (may(grove_wait_for(aws[0], &value, some_time(depth)), EIO, EAGAIN)) must(value == (void *)1); break;
 	case 2: if (may(grove_shield(aws[0], &value, some_time(depth)), EIO, EAGAIN)) must(value == (void *)1); break;
 	case 3:
-		if (may(grove_gather(aws, n, values, NULL, 0, some_time(depth)), EIO, EAGAIN))
+		if (may(grove_gather(aws, n, values, NULL, some_time(depth), 0), EIO, EAGAIN))
 			for (size_t i = 0; i < n; i++)
 				must(values[i] == (void *)(i + 1));
 		break;
 	case 4:
-		r = grove_gather(aws, n, values, errors, GROVE_RETURN_ERRORS, some_time(depth));
+		r = grove_gather(aws, n, values, errors, some_time(depth), GROVE_RETURN_ERRORS);
 		if (may(r, EAGAIN))
 			for (size_t i = 0; i < n; i++)
 				must(errors[i] == grove_error(g[i]) && (errors[i] || values[i] == (void *)(i + 1)));

@@ -86,7 +86,7 @@ static const struct row {
 static void deferred(void *arg)
 {
 	(void)arg;
-	note(grove_sleep(GROVE_MS(1)) == 0 ? "deferred" : "deferred, and not shielded");
+	note("%s", grove_sleep(GROVE_MS(1)) == 0 ? "deferred" : "deferred, and not shielded");
 }
 
 static void *waits(void *arg)
@@ -159,7 +159,7 @@ static void scopes_are_left(void *arg)
 {
 	(void)arg;
 	note(gr_carrier()->current->scopes ? "a scope is left behind" : "no scope");
-	note(grove_sleep(GROVE_SEC(2)) == 0 ? "slept" : strerrorname_np(errno));
+	note("%s", grove_sleep(GROVE_SEC(2)) == 0 ? "slept" : strerrorname_np(errno));
 }
 
 static void *exits_in_a_scope(void *arg)
@@ -215,13 +215,13 @@ static void kills_itself(void *arg)
 {
 	(void)arg;
 	grove_kill(grove_current(), 0);
-	note(grove_sleep(1) < 0 ? "killed" : "alive");
+	note("%s", grove_sleep(1) < 0 ? "killed" : "alive");
 }
 
 static void sleeps(void *arg)
 {
 	(void)arg;
-	note(grove_sleep(1) < 0 ? strerrorname_np(errno) : "slept");
+	note("%s", grove_sleep(1) < 0 ? strerrorname_np(errno) : "slept");
 }
 
 static void test_callbacks_go_on(void **state)
@@ -388,7 +388,7 @@ static void *nothing(void *arg)
 
 static void *native_exit_in_call(void *arg)
 {
-	note(grove_spawn(nothing, arg) ? "spawned" : strerrorname_np(errno));
+	note("%s", grove_spawn(nothing, arg) ? "spawned" : strerrorname_np(errno));
 	return NULL;
 }
 
@@ -396,7 +396,7 @@ static void *native_waits(void *arg)
 {
 	char c;
 
-	note(grove_wait_read(pipe_fds[0], GROVE_FOREVER) == 0 ? "ready" : strerrorname_np(errno));
+	note("%s", grove_wait_read(pipe_fds[0], GROVE_FOREVER) == 0 ? "ready" : strerrorname_np(errno));
 	note(read(pipe_fds[0], &c, 1) == 1 ? "read" : "nothing");
 	return arg;
 }

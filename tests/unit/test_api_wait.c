@@ -62,6 +62,20 @@ static void test_count_and_timeout(void **state)
 	assert_int_equal(grove_wait(three, 3, 0, 0, NULL), 2);
 }
 
+static void test_a_scope_around_it(void **state)
+{
+	struct grove_timeout t;
+
+	(void)state;
+	grove_timeout_start(&t, GROVE_MS(15));
+	assert_int_equal(grove_wait(three, 3, 0, GROVE_FOREVER, NULL), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_int_equal(grove_joinall((grove_greenlet **)three, 3, 0, GROVE_FOREVER, 0), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_int_equal(grove_timeout_stop(&t), 1);
+	assert_int_equal(took(), GR_MS(15));
+}
+
 static void test_iwait(void **state)
 {
 	grove_iwait *it = grove_iwait_new(three, 3);
@@ -177,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_all_in_order, spawn_three, end_three),
 		cmocka_unit_test_setup_teardown(test_count_and_timeout, spawn_three, end_three),
+		cmocka_unit_test_setup_teardown(test_a_scope_around_it, spawn_three, end_three),
 		cmocka_unit_test_setup_teardown(test_iwait, spawn_three, end_three),
 		cmocka_unit_test_setup_teardown(test_killed_while_waiting, spawn_three, end_three),
 		cmocka_unit_test_setup_teardown(test_misuse, spawn_three, end_three),

@@ -429,6 +429,31 @@ static void test_hooks(void **state)
 				     "spawn-later end-later ECANCELED");
 }
 
+static void removes_both(grove_greenlet *g, void *arg)
+{
+	(void)g;
+	note("%s", (const char *)arg);
+	assert_int_equal(grove_remove_end_callback(removes_both, "a"), 0);
+	assert_int_equal(grove_remove_end_callback(removes_both, "b"), 0);
+}
+
+static void test_a_hook_removes_the_next(void **state)
+{
+	grove_greenlet *g;
+
+	(void)state;
+	assert_int_equal(grove_add_end_callback(removes_both, "a"), 0);
+	assert_int_equal(grove_add_end_callback(removes_both, "b"), 0);
+	for (int i = 0; i < 2; i++) {
+		g = grove_spawn(gives_back, NULL);
+		grove_join(g, GROVE_FOREVER);
+		grove_release(g);
+	}
+	assert_string_equal(api_log, "a");
+	assert_int_equal(grove_remove_end_callback(removes_both, "b"), -1);
+	assert_int_equal(errno, ESRCH);
+}
+
 /* --- who is who ----------------------------------------------------------------------------------------------------------------------------- */
 
 static void *has_parent(void *arg)
@@ -606,6 +631,7 @@ int main(void)
 		api_test(test_links),
 		api_test(test_defer),
 		api_test(test_hooks),
+		api_test(test_a_hook_removes_the_next),
 		api_test(test_identity),
 		api_test(test_detached),
 		api_test(test_spawning_stack),
