@@ -48,7 +48,7 @@ static struct {
 	struct soak how;
 	uint32_t random;
 	const char *step;		/* for people */
-	volatile bool stop;
+	volatile int stop;
 	int alive;			/* functions that have begun and not ended */
 	unsigned long steps;
 	struct item *items;
@@ -1217,7 +1217,7 @@ static void pushed(void *arg)
 static void step_context(int depth)
 {
 	int n = 0;
-	grove_context c = GROVE_CONTEXT(enters, leaves, &n), d = { NULL };
+	grove_context c = GROVE_CONTEXT(enters, leaves, &n), d = { 0 };
 	grove_exit_stack *stack;
 
 	must(grove_context_from(&d, around, &n) == 0);

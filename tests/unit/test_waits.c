@@ -251,7 +251,7 @@ static void test_killed_before(void **state)
 
 /* --- unwound out of the wait --------------------------------------------------------------------------------------------------------------- */
 
-static volatile bool in_handler;
+static volatile int in_handler;
 
 static void leaves(int sig)
 {
