@@ -2,6 +2,7 @@
  * greenlet.c - records of greenlets: spawning, ending, and everything that is asked about them
  */
 #include "greenlet.h"
+#include "hook.h"
 #include "threadpool.h"
 #include "worker.h"
 #include "../clock.h"
@@ -30,25 +31,6 @@ struct deferred {
 	void (*fn)(void *);
 	void *arg;
 };
-
-/* grove_link() */
-struct callback {
-	struct gr_list link;
-	struct gr_soon soon;
-	grove_link_fn *fn;
-	void *arg;
-	struct grove_greenlet *g;
-	enum { ALWAYS, IF_VALUE, IF_ERROR } when;
-};
-
-/* grove_add_spawn_callback() and the like */
-struct hook {
-	struct hook *next;
-	grove_hook_fn *fn;
-	void *arg;
-};
-static struct hook *spawn_hooks, *end_hooks;
-static unsigned hooks_running;		/* who removes one meanwhile only marks it: it may be the next */
 
 /* --- records ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -173,109 +155,7 @@ void grove_release(grove_greenlet *g)
 	errno = was;
 }
 
-/* --- hooks -------------------------------------------------------------------------------------------------------------------------- */
-
-static void sweep(struct hook **hooks)
-{
-	for (struct hook *h; (h = *hooks);) {
-		if (h->fn) {
-			hooks = &h->next;
-			continue;
-		}
-		*hooks = h->next;
-		free(h);
-	}
-}
-
-static void run_hooks(struct hook **hooks, struct grove_greenlet *rec)
-{
-	hooks_running++;
-	for (struct hook *h = *hooks; h; h = h->next)
-		if (h->fn)
-			h->fn(rec, h->arg);
-	if (--hooks_running == 0)
-		sweep(hooks);
-}
-
-static int add_hook(struct hook **hooks, grove_hook_fn *fn, void *arg)
-{
-	struct hook *h;
-
-	if (!fn)
-		return gr_fails(EINVAL);
-	h = malloc(sizeof(*h));
-	if (!h)
-		return -1;
-	*h = (struct hook){ .fn = fn, .arg = arg };
-	while (*hooks)
-		hooks = &(*hooks)->next;
-	*hooks = h;
-	return 0;
-}
-
-static int remove_hook(struct hook **hooks, grove_hook_fn *fn, void *arg)
-{
-	for (struct hook *h = fn ? *hooks : NULL; h; h = h->next)
-		if (h->fn == fn && h->arg == arg) {
-			h->fn = NULL;
-			if (!hooks_running)
-				sweep(hooks);
-			return 0;
-		}
-	return gr_fails(ESRCH);
-}
-
-int grove_add_spawn_callback(grove_hook_fn *fn, void *arg)
-{
-	GR_ANYWHERE(-1, grove_add_spawn_callback, fn, arg);
-	return add_hook(&spawn_hooks, fn, arg);
-}
-
-int grove_remove_spawn_callback(grove_hook_fn *fn, void *arg)
-{
-	GR_ANYWHERE(-1, grove_remove_spawn_callback, fn, arg);
-	return remove_hook(&spawn_hooks, fn, arg);
-}
-
-int grove_add_end_callback(grove_hook_fn *fn, void *arg)
-{
-	GR_ANYWHERE(-1, grove_add_end_callback, fn, arg);
-	return add_hook(&end_hooks, fn, arg);
-}
-
-int grove_remove_end_callback(grove_hook_fn *fn, void *arg)
-{
-	GR_ANYWHERE(-1, grove_remove_end_callback, fn, arg);
-	return remove_hook(&end_hooks, fn, arg);
-}
-
 /* --- the end ------------------------------------------------------------------------------------------------------------------------- */
-
-static void run_callback(struct gr_soon *job)
-{
-	struct callback *cb = gr_container(job, struct callback, soon);
-
-	cb->fn(cb->g, cb->arg);
-	grove_release(cb->g);
-	free(cb);
-}
-
-static void drop_callback(struct gr_soon *job)
-{
-	struct callback *cb = gr_container(job, struct callback, soon);
-
-	grove_release(cb->g);
-	free(cb);
-}
-
-/* @cb is in no list any more. */
-static void call_later(struct callback *cb)
-{
-	bool wanted = cb->when == ALWAYS || (cb->when == IF_ERROR) == (cb->g->error != 0);
-
-	cb->soon.fn = wanted ? run_callback : drop_callback;
-	gr_soon(&cb->soon);
-}
 
 void gr_greenlet_ended(struct grove_greenlet *rec)
 {
@@ -291,12 +171,7 @@ void gr_greenlet_ended(struct grove_greenlet *rec)
 		c->background--;
 	}
 	gr_give_all(&rec->joiners, 0);
-	while (!gr_list_empty(&rec->callbacks)) {
-		struct callback *cb = gr_list_first(&rec->callbacks, struct callback, link);
-
-		gr_list_del(&cb->link);
-		call_later(cb);
-	}
+	gr_links_ended(rec);
 	gr_list_del(&rec->all);
 	gr_object_set_ready(&rec->object, true);
 	if (unref(rec))
@@ -347,8 +222,8 @@ static void run_deferred(struct grove_greenlet *rec)
 		rec->spawned_at = NULL;
 		rec->spawned_depth = 0;
 	}
-	if (GR_UNLIKELY(end_hooks != NULL) && !rec->service && !rec->asker)
-		run_hooks(&end_hooks, rec);
+	if (GR_UNLIKELY(gr_end_hooks.first != NULL) && !rec->service && !rec->asker)
+		gr_hooks_run(&gr_end_hooks, rec);
 }
 
 /* pthread_exit() or pthread_cancel(): the thread is being unwound. */
@@ -426,7 +301,7 @@ static void ends_unborn(struct grove_greenlet *rec, int err)
 		return;
 	rec->error = err;
 	rec->life = GR_ENDING;
-	run_hooks(&end_hooks, rec);
+	gr_hooks_run(&gr_end_hooks, rec);
 	gr_enter();
 	ends_with(rec, err);
 	gr_leave_quietly();
@@ -550,8 +425,8 @@ static struct grove_greenlet *spawn(const struct grove_spawn_attr *attr, grove_f
 		forget(rec);
 		return gr_fails_null(err);
 	}
-	if (GR_UNLIKELY(spawn_hooks != NULL))
-		run_hooks(&spawn_hooks, rec);
+	if (GR_UNLIKELY(gr_spawn_hooks.first != NULL))
+		gr_hooks_run(&gr_spawn_hooks, rec);
 	gr_enter();
 	if (unref(rec))
 		forget_inside(rec);
@@ -819,64 +694,6 @@ uint64_t grove_id(const grove_greenlet *g)
 uint64_t grove_parent_id(const grove_greenlet *g)
 {
 	return gr_is(g, GR_GREENLET) ? g->parent : 0;
-}
-
-/* --- links ------------------------------------------------------------------------------------------------------------------------------ */
-
-static int link_when(grove_greenlet *g, grove_link_fn *fn, void *arg, int when)
-{
-	struct callback *cb;
-
-	if (!gr_is(g, GR_GREENLET) || !fn)
-		return gr_fails(EINVAL);
-	cb = malloc(sizeof(*cb));
-	if (!cb)
-		return -1;
-	*cb = (struct callback){ .fn = fn, .arg = arg, .g = g, .when = when };
-	gr_list_init(&cb->link);
-	gr_enter();
-	g->refs++;
-	if (g->life == GR_ENDED)
-		call_later(cb);
-	else
-		gr_list_push(&g->callbacks, &cb->link);
-	return gr_leave(0);
-}
-
-int grove_link(grove_greenlet *g, grove_link_fn *fn, void *arg)
-{
-	GR_ANYWHERE(-1, grove_link, g, fn, arg);
-	return link_when(g, fn, arg, ALWAYS);
-}
-
-int grove_link_value(grove_greenlet *g, grove_link_fn *fn, void *arg)
-{
-	GR_ANYWHERE(-1, grove_link_value, g, fn, arg);
-	return link_when(g, fn, arg, IF_VALUE);
-}
-
-int grove_link_error(grove_greenlet *g, grove_link_fn *fn, void *arg)
-{
-	GR_ANYWHERE(-1, grove_link_error, g, fn, arg);
-	return link_when(g, fn, arg, IF_ERROR);
-}
-
-int grove_unlink(grove_greenlet *g, grove_link_fn *fn, void *arg)
-{
-	GR_ANYWHERE(-1, grove_unlink, g, fn, arg);
-	if (!gr_is(g, GR_GREENLET))
-		return gr_fails(EINVAL);
-	gr_list_each(it, &g->callbacks) {
-		struct callback *cb = gr_container(it, struct callback, link);
-
-		if (cb->fn != fn || cb->arg != arg)
-			continue;
-		gr_list_del(it);
-		grove_release(g);
-		free(cb);
-		return 0;
-	}
-	return gr_fails(ESRCH);
 }
 
 /* --- fork ------------------------------------------------------------------------------------------------------------------------------- */

@@ -60,6 +60,9 @@ void gr_greenlet_gone(struct gr_greenlet *g);
 /* In a forked child: only the current greenlet is left. */
 void gr_greenlet_fork_child(void);
 
+/* link.c: @rec has ended, inside; have those called who were linked to it. */
+void gr_links_ended(struct grove_greenlet *rec);
+
 /* A line for people: name and id, without malloc; returns @buf. */
 const char *gr_greenlet_title(const struct grove_greenlet *rec, char *buf, size_t size);
 
