@@ -19,24 +19,15 @@ typedef long green_fn(long, long, long, long, long, long);
 
 /* Rows have their own argument types; the psABI passes all of them in the same six registers. */
 static green_fn *const table[GR_NR_CALLS] = {
-#define CALL(nr, fn, file, how) [nr] = (green_fn *)(void (*)(void))fn,
+#define ROW(kind, name, nr, function, file, test, how) [nr] = (green_fn *)(void (*)(void))function,
 #include "green/calls.h"
-#undef CALL
 };
 
-/* Rows for calls that wait, or may: theirs is the kernel's way until grove_patch(), but for grove's own greenlets. */
+/* Is the call the kernel's in programs that use the API without grove_patch(), but for grove's own greenlets? */
+enum { WAITS_GREEN = 1, WAITS_OFFLOAD = 1, WAITS_OWN = 0, WAITS_NOTED = 0 };
 static const uint8_t waits[GR_NR_CALLS] = {
-	[SYS_read] = 1, [SYS_write] = 1, [SYS_readv] = 1, [SYS_writev] = 1, [SYS_pread64] = 1, [SYS_preadv] = 1, [SYS_preadv2] = 1,
-	[SYS_pwritev2] = 1, [SYS_recvfrom] = 1, [SYS_recvmsg] = 1, [SYS_recvmmsg] = 1, [SYS_sendto] = 1, [SYS_sendmsg] = 1,
-	[SYS_sendmmsg] = 1, [SYS_accept] = 1, [SYS_accept4] = 1, [SYS_connect] = 1, [SYS_poll] = 1, [SYS_ppoll] = 1, [SYS_select] = 1,
-	[SYS_pselect6] = 1, [SYS_epoll_wait] = 1, [SYS_epoll_pwait] = 1, [SYS_epoll_pwait2] = 1, [SYS_nanosleep] = 1,
-	[SYS_clock_nanosleep] = 1, [SYS_wait4] = 1, [SYS_waitid] = 1, [SYS_pause] = 1, [SYS_rt_sigsuspend] = 1,
-	[SYS_rt_sigtimedwait] = 1, [SYS_open] = 1, [SYS_openat] = 1, [SYS_openat2] = 1, [SYS_creat] = 1, [SYS_flock] = 1,
-	[SYS_fsync] = 1, [SYS_fdatasync] = 1, [SYS_sync] = 1, [SYS_syncfs] = 1, [SYS_sync_file_range] = 1, [SYS_msync] = 1,
-	[SYS_fallocate] = 1, [SYS_copy_file_range] = 1, [SYS_mount] = 1, [SYS_umount2] = 1, [SYS_swapon] = 1, [SYS_swapoff] = 1,
-	[SYS_quotactl] = 1, [SYS_io_getevents] = 1, [SYS_sendfile] = 1, [SYS_splice] = 1, [SYS_tee] = 1, [SYS_vmsplice] = 1,
-	[SYS_semop] = 1, [SYS_semtimedop] = 1, [SYS_msgsnd] = 1, [SYS_msgrcv] = 1, [SYS_mq_timedsend] = 1, [SYS_mq_timedreceive] = 1,
-	[SYS_sched_yield] = 1,
+#define ROW(kind, name, nr, function, file, test, how) [nr] = WAITS_##kind,
+#include "green/calls.h"
 };
 
 /* Is there a green call for @nr, here and now? */

@@ -8,7 +8,7 @@
 #define GR_RAW_H
 
 #include "base.h"
-#include <sys/syscall.h>
+#include "numbers.h"
 
 static inline long raw_syscall6(long nr, long a, long b, long c, long d, long e, long f)
 {

@@ -12,10 +12,15 @@
 static char target[4096];		/* "" for none, "1" for standard error, else a file */
 
 static const char *const names[GR_NR_CALLS] = {
-#define CALL(nr, fn, file, how) [nr] = #fn,
+#define ROW(kind, name, nr, function, file, test, how) [nr] = name,
+#define PLAIN(kind, name, nr, why) [nr] = name,
 #include "green/calls.h"
-#undef CALL
 };
+
+const char *gr_call_name(long nr)
+{
+	return (unsigned long)nr < GR_NR_CALLS ? names[nr] : NULL;
+}
 
 struct out {
 	char buf[512];
@@ -66,7 +71,7 @@ static void print_calls(struct out *o, const struct gr_stats *st)
 		if (!st->calls[nr])
 			continue;
 		put(o, "grove: call ");
-		put(o, names[nr] + sizeof("green_") - 1);
+		put(o, names[nr]);
 		put(o, " ");
 		put_number(o, st->calls[nr]);
 		put(o, ", parked ");
