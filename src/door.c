@@ -57,7 +57,7 @@ void gr_cancel_sent(pthread_t thread)
 	}
 	c->inside = GR_OUTSIDE;
 	if (GR_UNLIKELY(c->todo & GR_TODO_SIGNAL))	/* came meanwhile, and waits for the end of a green call */
-		gr_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+		gr_settle();
 }
 
 void gr_cancel_state(bool enabled)

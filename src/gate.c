@@ -99,7 +99,9 @@ static bool finish(struct gr_carrier *c, long *r)
 	int ran = 0;
 
 	me->restore_mask = 0;		/* ours to see to: a handler may make such a call itself, or never come back */
-	if (c->budget <= 0) {
+	if (c->todo & GR_TODO_YIELD)
+		c->since_hub = GR_HUB_EVERY;
+	if (c->budget <= 0 || (c->todo & GR_TODO_YIELD)) {
 		c->budget = 1;
 		gr_yield();
 	}
@@ -136,14 +138,22 @@ static long green_call(struct gr_carrier *c, long nr, long a, long b, long d, lo
 		r = gr_break_error();
 	c->stats.parked[nr] += me->parks != parks;
 	c->inside = GR_OUTSIDE;
-	while (GR_UNLIKELY(c->todo & GR_TODO_SIGNAL)) {		/* came between the look at it and now */
+	if (GR_UNLIKELY(c->todo & GR_TODO_SIGNAL))		/* came between the look at it and now */
+		gr_settle();
+	return r;
+}
+
+void gr_settle(void)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	while (c->todo & GR_TODO_SIGNAL) {
 		long none = 0;
 
 		c->inside = GR_INSIDE;
 		finish(c, &none);
 		c->inside = GR_OUTSIDE;
 	}
-	return r;
 }
 
 long gr_call(long nr, long a, long b, long d, long e, long f, long g)

@@ -20,6 +20,10 @@
  */
 GR_EXPORT long gr_call(long nr, long a, long b, long c, long d, long e, long f);
 
+/* Run the handlers of signals that came for the current greenlet while the runtime was inside.  Called outside, when carrier->todo has
+ * GR_TODO_SIGNAL; who sets carrier->inside by hand asks for that when he has cleared it. */
+void gr_settle(void);
+
 /* Patch the objects that are loaded now and are not patched yet; to be called at start and after dlopen().
  * Returns 0, or -errno when nothing could be patched (mprotect refused, no memory near the text). */
 int gr_gate_patch(void);

@@ -235,6 +235,19 @@ static bool anything_to_see(void)
 	return gr_loop_watches() || __atomic_load_n(&hub.notes, __ATOMIC_RELAXED) || gr_offload_came();
 }
 
+bool gr_hub_due(void)
+{
+	gr_time next = gr_timers_next(&gr_carrier()->timers);
+
+	return anything_to_see() || !gr_list_empty(&hub.jobs) || !gr_list_empty(&hub.looks) || (next != GR_NEVER && next <= gr_now());
+}
+
+bool gr_hub_expects(void)
+{
+	return gr_timers_next(&gr_carrier()->timers) != GR_NEVER || anything_to_see() || !gr_list_empty(&hub.jobs) ||
+	       !gr_list_empty(&hub.looks) || gr_offload_busy();
+}
+
 static void turn(struct gr_carrier *c)
 {
 	bool wait;

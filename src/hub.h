@@ -51,6 +51,10 @@ void gr_hub_notes(void);
 /* Make a waiting hub come back; async-signal-safe, and callable from any kernel thread. */
 void gr_hub_kick(void);
 
+/* Would a turn of the hub find something now?  Is there anything from outside that it expects at all?  Both outside of the runtime. */
+bool gr_hub_due(void);
+bool gr_hub_expects(void);
+
 /* The eventfd behind gr_hub_kick(): offload threads write to it. */
 int gr_hub_kick_fd(void);
 

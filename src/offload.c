@@ -25,7 +25,6 @@
 #include <sys/prctl.h>
 
 #define WORKER_SIZE	(32u * 1024)	/* stack and record; three pages of it are touched */
-#define KERNEL_SA_RESTORER 0x04000000
 #define THREAD_FLAGS	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | \
 			 CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
@@ -54,7 +53,7 @@ struct worker {
 	int cancelled;
 	int kick_fd;
 	unsigned generation;
-	uintptr_t tls[8];		/* what fs: points at: [0] and [2] itself, so that nobody takes us for a greenlet; [5] stack canary */
+	uintptr_t tls[8];		/* what fs: points at: [0] and [2] itself, so that nobody takes us for a greenlet; [3] who we are; [5] stack canary */
 };
 
 static struct pool {
@@ -179,14 +178,18 @@ static void bury(void)
 /* Once per process: the action is inherited by fork children, and the threads share it. */
 static void start_once(void)
 {
-	struct gr_action act = { .flags = KERNEL_SA_RESTORER };
-
-	if (pool.started)
-		return;
-	act.handler = gr_interrupt_handler;
-	act.restorer = gr_interrupt_restorer;
-	raw(SYS_rt_sigaction, GR_SIG_INTERRUPT, &act, 0, 8);
+	if (!pool.started)
+		gr_signal_own_action();
 	pool.started = true;
+}
+
+/* Only an offload thread's dummy block has this there; in glibc's it is two small numbers. */
+bool gr_offload_is_thread(void)
+{
+	uintptr_t word;
+
+	__asm__ volatile("movq %%fs:0x18, %0" : "=r"(word));
+	return word == (uintptr_t)&pool;
 }
 
 static long new_worker(struct job *job)
@@ -204,6 +207,7 @@ static long new_worker(struct job *job)
 	w->kick_fd = gr_hub_kick_fd();
 	w->generation = pool.generation;
 	w->tls[0] = w->tls[2] = (uintptr_t)w->tls;
+	w->tls[3] = (uintptr_t)&pool;
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(mask));	/* it has no handlers of the program's to run */
 	r = gr_raw_clone_thread(THREAD_FLAGS, (void *)((uintptr_t)w & ~63ul), w->tls, &w->tid, work, w);
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof(mask));
@@ -404,6 +408,11 @@ static void serve(struct gr_list *queue)
 bool gr_offload_came(void)
 {
 	return __atomic_load_n(&pool.done, __ATOMIC_RELAXED) != NULL;
+}
+
+bool gr_offload_busy(void)
+{
+	return !gr_list_empty(&pool.busy);
 }
 
 void gr_offload_done(void)

@@ -15,7 +15,7 @@
 #include "base.h"
 #include <signal.h>
 
-/* Reserved: the kernel's action for it is ours.  The program may set one of its own, and is told so, but never gets this signal.
+/* The kernel's action for it is ours, and it is never blocked in the kernel; the program's own use of it goes through our table.
  * Not the last one, 64: that is valgrind's. */
 #define GR_SIG_INTERRUPT	63
 
@@ -41,8 +41,12 @@ long gr_offload_nointr(long nr, long a, long b, long c, long d, long e, long f);
 /* The eventfd of the hub's watcher fired: wake the greenlets whose calls are done.  Called by the hub. */
 void gr_offload_done(void);
 
-/* Is there something for it to do? */
+/* Is there something for it to do?  Is any call under way? */
 bool gr_offload_came(void);
+bool gr_offload_busy(void);
+
+/* Is the calling kernel thread one of these? */
+bool gr_offload_is_thread(void);
 
 /* fork child: the threads are not here. */
 void gr_offload_reset(void);

@@ -5,6 +5,7 @@
 #include "arch/x86_64/arch.h"
 #include "clock.h"
 #include "hub.h"
+#include "preempt.h"
 #include "raw.h"
 #include "signal.h"
 #include "threads.h"
@@ -144,6 +145,8 @@ void gr_greenlet_start(struct gr_greenlet *g, void *sp)
 	gr_list_push(&c->all, &g->all);
 	gr_list_push(&c->ready, &g->run);
 	c->stats.made++;
+	if (GR_UNLIKELY(c->tick == GR_TICK_ALONE || c->tick == GR_TICK_IDLE))
+		gr_preempt_needed(c);
 	if (++c->stats.alive > c->stats.at_most)
 		c->stats.at_most = c->stats.alive;
 }
@@ -250,6 +253,8 @@ static void switch_to_next(struct gr_carrier *c)
 		return;
 	if (GR_UNLIKELY(to->sigmask != c->kernel_mask_for || to == c->hub))
 		gr_signal_switch(to);
+	if (GR_UNLIKELY(c->tick == GR_TICK_IDLE) && to != c->hub)
+		gr_preempt_needed(c);
 	c->current = to;
 	prefetch_next(c);
 	c->stats.switches++;
@@ -269,6 +274,8 @@ int gr_park(const char *waits, gr_time deadline, unsigned flags)
 	flags |= g->hold;
 	if ((flags & GR_PARK_INTR) && GR_UNLIKELY(!gr_list_empty(&g->signals)) && gr_signal_pending())
 		return -EINTR;
+	if (GR_UNLIKELY(g->cancel) && g->in_door && !g->cancel_off && (flags & GR_PARK_INTR))
+		return -EINTR;		/* cancelled after the door had looked */
 	if (GR_UNLIKELY(g->limit < deadline) && (flags & (GR_PARK_INTR | GR_PARK_HOLD)) == GR_PARK_INTR) {
 		if (g->limit == GR_BROKEN) {		/* who goes on calling must not keep others from their turn */
 			gr_yield();
@@ -308,6 +315,8 @@ bool gr_wake(struct gr_greenlet *g, int result)
 	if (g->timer.pos)
 		gr_timer_del(&c->timers, &g->timer);
 	gr_list_push(&c->ready, &g->run);
+	if (GR_UNLIKELY(c->tick == GR_TICK_IDLE) && c->current != c->hub)
+		gr_preempt_needed(c);
 	return true;
 }
 

@@ -87,6 +87,7 @@ struct gr_greenlet {
 
 struct gr_stats {
 	uint64_t made, switches, hub_turns, wakeups;	/* wakeups: the hub came back from a wait that could block */
+	uint64_t preempted;		/* switches made by a tick */
 	uint64_t calls[GR_NR_CALLS], parked[GR_NR_CALLS];
 	unsigned alive, at_most;
 };
@@ -107,6 +108,7 @@ struct gr_carrier {
 	int (*on_switch)(void);		/* somebody is to be told of switches: from .current to .switch_to; or NULL */
 	struct gr_greenlet *switch_to;
 	int budget;			/* green calls left before the current greenlet must yield */
+	uint8_t tick;			/* GR_TICK_* */
 	int pid, tid;			/* of the kernel */
 	uint64_t kernel_mask;		/* the signal mask the kernel has for us now, */
 	uint64_t kernel_mask_for;	/* which is that for greenlets with this one */
@@ -145,7 +147,13 @@ struct gr_carrier {
 #define GR_CLONE_NATIVE	2
 
 #define GR_TODO_SIGNAL	GR_BIT(0)	/* the current greenlet has a deliverable signal */
-#define GR_TODO_YIELD	GR_BIT(1)	/* let others run at the next chance */
+#define GR_TODO_YIELD	GR_BIT(1)	/* its slice was over when it was in the runtime: let others run at the next chance */
+
+/* carrier->tick (preempt.h) */
+#define GR_TICK_OFF	0	/* greenlets are not interrupted */
+#define GR_TICK_ALONE	1	/* there is one only */
+#define GR_TICK_IDLE	2	/* nobody could want to run: the next switch, wake or new greenlet starts it */
+#define GR_TICK_ON	3
 
 extern struct gr_carrier gr_carrier0;
 

@@ -11,6 +11,7 @@
 #include "hub.h"
 #include "offload.h"
 #include "overflow.h"
+#include "preempt.h"
 #include "raw.h"
 #include <errno.h>
 #include <string.h>
@@ -52,6 +53,7 @@ static struct signals {
 	struct { int id, tid; } timers[TIMERS_MAX];	/* tid 0: unused */
 	int delivering;				/* the signal that gr_signal_deliver() has just sent the current greenlet, or 0 */
 	bool altstack_lent;
+	bool own_action;		/* the kernel has own_entry() for GR_SIG_INTERRUPT */
 	char altstack[ALTSTACK] __attribute__((aligned(64)));
 } s;
 
@@ -98,7 +100,7 @@ static uint64_t common_mask(void)
 /* What the kernel is to block where a greenlet blocks @mask */
 static uint64_t blocked_for(uint64_t mask)
 {
-	return mask & ~(s.timer_signals | NEEDED | UNBLOCKABLE);
+	return mask & ~(s.timer_signals | NEEDED | UNBLOCKABLE | GR_SIGBIT(GR_SIG_INTERRUPT));
 }
 
 static void kernel_mask(uint64_t mask)
@@ -318,6 +320,8 @@ static void set_kernel_action(int sig, const struct gr_action *a)
 {
 	struct gr_action k = *a;
 
+	if (sig == GR_SIG_INTERRUPT && s.own_action)
+		return;
 	if (has_handler(sig) || sig == SIGSEGV || sig == SIGBUS || (s.timer_signals & GR_SIGBIT(sig))) {
 		k.handler = gr_signal_entry;
 		k.flags = (a->flags | SA_SIGINFO | SA_RESTORER) & ~(unsigned long)(SA_RESETHAND | SA_NODEFER);
@@ -350,6 +354,8 @@ static void lend_altstack(void)
 void gr_signal_altstack_replaced(void)
 {
 	s.altstack_lent = false;
+	if (s.own_action)
+		gr_signal_own_action();
 	for (int sig = 1; sig < GR_NSIG; sig++)
 		if (sig == SIGSEGV || sig == SIGBUS || (has_handler(sig) && (s.actions[sig].flags & SA_ONSTACK)))
 			set_kernel_action(sig, &s.actions[sig]);
@@ -473,22 +479,35 @@ static void on_foreign_thread(int sig, siginfo_t *info, ucontext_t *uc)
 
 static bool is_for_current(struct gr_carrier *c, int sig)
 {
-	if (s.delivering)
-		return s.delivering == sig;
 	return !c->inside && !(c->current->sigmask & GR_SIGBIT(sig)) && whose(sig) == c->current;
+}
+
+/* One that is never blocked in the kernel */
+static bool blocked_by_all(int sig)
+{
+	return ((s.timer_signals | GR_SIGBIT(GR_SIG_INTERRUPT)) & GR_SIGBIT(sig)) && (whose(sig)->sigmask & GR_SIGBIT(sig));
 }
 
 static void on_signal(struct gr_carrier *c, int sig, siginfo_t *info, ucontext_t *uc)
 {
-	int tid = s.delivering == sig ? 0 : timer_target(info);
+	int tid;
 
-	if (tid) {
+	if (s.delivering == sig) {
+		s.delivering = 0;
+		c->inside = GR_OUTSIDE;
+		run_handler(sig, info, uc);
+		c->inside = GR_INSIDE;
+		return;
+	}
+	tid = timer_target(info);
+	if (ignored(sig))
+		return;
+	if (tid || blocked_by_all(sig)) {
 		arrive(c, sig, info, tid);
 	} else if (!has_handler(sig)) {		/* hooked for faults only, or reset meanwhile */
 		default_action(sig);
 		raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, sig, info);
 	} else if (is_for_current(c, sig)) {
-		s.delivering = 0;
 		run_handler(sig, info, uc);
 	} else {
 		arrive(c, sig, info, 0);
@@ -516,6 +535,41 @@ void gr_signal_entry(int sig, siginfo_t *info, void *context)
 		c->inside = GR_INSIDE_CLONE;
 }
 
+/*
+ * Signal GR_SIG_INTERRUPT: a tick of preempt.c, an offload thread's call to be broken off, or the program's own, for which the number is as
+ * good as any other.  It comes with nothing blocked, since a tick may switch; the program's goes on as all of its signals do.
+ */
+static void own_entry(int sig, siginfo_t *info, void *context)
+{
+	struct gr_carrier *c = gr_carrier();
+	uint64_t all = ALL_SIGNALS;
+	bool carriers = raw(SYS_gettid) == c->tid;
+
+	if (carriers && gr_preempt_is_tick(info)) {
+		gr_preempt_tick(context);
+	} else if (carriers) {
+		raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
+		gr_signal_entry(sig, info, context);
+	} else if (!gr_offload_is_thread()) {
+		on_foreign_thread(sig, info, context);
+	} else if (info->si_code == SI_TKILL) {
+		gr_interrupt_handler(sig, info, context);
+	} else {
+		raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, sig, info);
+	}
+}
+
+void gr_signal_own_action(void)
+{
+	struct gr_action act = { .flags = SA_SIGINFO | SA_RESTORER | SA_RESTART | SA_NODEFER, .restorer = (void (*)(void))gr_restorer };
+
+	act.handler = own_entry;
+	if (!s.altstack_lent)
+		act.flags |= SA_ONSTACK;
+	raw(SYS_rt_sigaction, GR_SIG_INTERRUPT, &act, 0, 8);
+	s.own_action = true;
+}
+
 int gr_signal_deliver(bool *ret_restart)
 {
 	struct gr_carrier *c = gr_carrier();
@@ -534,11 +588,9 @@ int gr_signal_deliver(bool *ret_restart)
 			continue;
 		if (has_handler(sig) && ran++ == 0)
 			*ret_restart = (s.actions[sig].flags & SA_RESTART) != 0;
-		c->inside = GR_OUTSIDE;
 		s.delivering = has_handler(sig) ? sig : 0;
 		raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, sig, &info);
 		s.delivering = 0;
-		c->inside = GR_INSIDE;
 	}
 	return ran;
 }
@@ -604,6 +656,20 @@ void gr_signal_fork_child(void)
 	gr_carrier()->signals_collected = gr_carrier()->signals_arrived;
 }
 
+/* The new program inherits the mask, and must not find a tick pending. */
+void gr_signal_exec_begins(void)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	c->kernel_mask = c->current->sigmask;
+	raw(SYS_rt_sigprocmask, SIG_SETMASK, &c->kernel_mask, 0, 8);
+}
+
+void gr_signal_exec_failed(void)
+{
+	kernel_mask(gr_carrier()->current->sigmask);
+}
+
 /* --- the calls -------------------------------------------------------------------------------------------------------------- */
 
 long gr_signal_action(int sig, const struct gr_action *act, struct gr_action *old)
@@ -618,8 +684,7 @@ long gr_signal_action(int sig, const struct gr_action *act, struct gr_action *ol
 	if (act) {
 		now.mask &= ~UNBLOCKABLE;
 		s.actions[sig] = now;
-		if (sig != GR_SIG_INTERRUPT)
-			set_kernel_action(sig, &now);
+		set_kernel_action(sig, &now);
 		if (ignored(sig))
 			forget_pending(sig);
 	}

@@ -37,6 +37,9 @@ struct gr_action {
 };
 long gr_signal_action(int sig, const struct gr_action *act, struct gr_action *old);
 
+/* From now on GR_SIG_INTERRUPT is entered through us: for ticks (preempt.h) and for offload threads.  The program's use of it goes on. */
+void gr_signal_own_action(void);
+
 /* Timers aimed at one thread: before the timer is made (0, -EINVAL, -EAGAIN), after, and when it is deleted. */
 int gr_signal_timer_begin(int sig);
 void gr_signal_timer_made(int id, int tid);
@@ -64,6 +67,10 @@ void gr_signal_altstack(struct gr_greenlet *g);
 /* The kernel has one of ours, which the program is not to see, until the program has set one itself. */
 bool gr_signal_altstack_lent(void);
 void gr_signal_altstack_replaced(void);
+
+/* Around execve(2): the kernel's mask is the program's own, whatever else we would have it let in. */
+void gr_signal_exec_begins(void);
+void gr_signal_exec_failed(void);
 
 /* Greenlet lists changed: a new one inherits the mask; a dead one's pending signals are dropped. */
 void gr_signal_born(struct gr_greenlet *g);

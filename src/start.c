@@ -9,6 +9,7 @@
 #include "gate.h"
 #include "hub.h"
 #include "offload.h"
+#include "preempt.h"
 #include "raw.h"
 #include "sched.h"
 #include "signal.h"
@@ -68,12 +69,15 @@ int gr_init(char **env)
 	int r = gr_init_unpatched(env);
 
 	gr_carrier()->patched = gr_carrier()->gated;
+	if (gr_carrier()->on)
+		gr_preempt_start(env);
 	return r;
 }
 
 void gr_forked_child(void)
 {
 	gr_sched_fork_child();
+	gr_preempt_fork_child();
 	gr_threads_fork_child();
 	gr_fd_fork_child();
 	gr_hub_fork_child();

@@ -98,6 +98,7 @@ void gr_stats_print(void)
 	gr_gate_get_stats(&gate);
 	line(&o, "greenlets made ", st->made, ", alive at most ", st->at_most);
 	line(&o, "switches ", st->switches, ", wake-ups ", st->wakeups);
+	line(&o, "greenlets that computed for longer than a slice, switched out ", st->preempted, NULL, 0);
 	line(&o, "sites found ", gate.sites, ", patched ", gate.patched);
 	line(&o, "sites left alone ", gate.kept, ", that could not be patched ", gate.failed);
 	line(&o, "offloaded calls ", off.calls, ", offload threads at most ", off.at_most);

@@ -29,7 +29,7 @@ static void leave(struct gr_carrier *c)
 {
 	c->inside = GR_OUTSIDE;
 	if (GR_UNLIKELY(c->todo & GR_TODO_SIGNAL))
-		gr_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+		gr_settle();
 }
 
 /* Threads may stand on stacks that lie within others' (a local array), so being inside the slot is not enough. */

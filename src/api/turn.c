@@ -29,10 +29,10 @@ void gr_object_fire(struct gr_object *o)
 	}
 }
 
-/* Any green call delivers what is pending; what cancels the thread unwinds from here. */
+/* What cancels the thread unwinds from here. */
 void gr_run_handlers(void)
 {
-	gr_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	gr_settle();
 	if (gr_carrier()->current->cancel)
 		pthread_testcancel();
 }

@@ -32,6 +32,8 @@ long green_fork(void);
 long green_vfork(void);
 long green_exit(int status);
 long green_exit_group(int status);
+long green_execve(const char *path, char *const argv[], char *const envp[]);
+long green_execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags);
 long green_set_tid_address(int *clear_tid);
 long green_set_robust_list(void *head, size_t len);
 long green_get_robust_list(int tid, long head, long len, long unused);

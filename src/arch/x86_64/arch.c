@@ -7,6 +7,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <sys/auxv.h>
+#include <ucontext.h>
 
 uint8_t gr_arch_wrfsbase;		/* switch.S: the FS base may be written without a system call */
 uint8_t gr_arch_xsave;			/* 2: XSAVEC, 1: XSAVE, 0: FXSAVE only */
@@ -14,6 +15,8 @@ uint32_t gr_arch_xsize = 512;		/* bytes of the vector state's area */
 uint64_t gr_arch_xmask;			/* the components kept in it */
 
 uint8_t gr_gate_green[65536];
+
+static uint32_t pkru_at;		/* where PKRU is in the vector state of a signal frame; 0: no protection keys */
 
 void gr_frame_start(void);
 void gr_clone_start(void);
@@ -62,7 +65,23 @@ int gr_arch_init(void)
 			gr_arch_xsize = a + b;
 	if (__get_cpuid_count(0xd, 1, &a, &b, &c, &d) && (a & 2))
 		gr_arch_xsave = 2;	/* the compacted format is never larger */
+	if ((((uint64_t)hi << 32 | lo) & XCOMP_PKRU) && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & bit_OSPKE) &&
+	    __get_cpuid_count(0xd, 9, &a, &b, &c, &d))
+		pkru_at = b;
 	return 0;
+}
+
+/* XSTATE_BV, at 512, says whether the component is in the frame or has its initial value, which allows everything. */
+void gr_arch_keep_pkru(const void *context)
+{
+	const char *state = (const char *)((const ucontext_t *)context)->uc_mcontext.fpregs;
+	uint32_t pkru = 0;
+
+	if (!pkru_at || !state)
+		return;
+	if (*(const uint64_t *)(state + 512) & XCOMP_PKRU)
+		pkru = *(const uint32_t *)(state + pkru_at);
+	__asm__ volatile(".byte 0x0f, 0x01, 0xef" : : "a"(pkru), "c"(0), "d"(0));	/* wrpkru */
 }
 
 static struct frame *push_frame(void *top, void (*ret)(void))

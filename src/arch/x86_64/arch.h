@@ -54,6 +54,10 @@ struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs);
 /* 1 for each system call number (low 16 bits) that has a row in the table; the gate passes the others straight to the kernel */
 extern uint8_t gr_gate_green[65536];
 
+/* In a signal handler that is going to switch: the kernel has set the protection key register for the handler; make it again what it is
+ * in @context (struct ucontext_t), since other greenlets have the interrupted one's. */
+void gr_arch_keep_pkru(const void *context);
+
 /* Copies between program memory and ours; a fault inside makes them return 1.  gate.S; signal.c moves rip to the fix-up. */
 int gr_user_copy(void *to, const void *from, size_t n);
 extern const char gr_user_copy_begin[], gr_user_copy_end[], gr_user_copy_fault[];
@@ -78,7 +82,6 @@ long gr_raw_clone_thread(unsigned long flags, void *stack_top, void *tls, int *t
  * handler is gr_interrupt_handler(): see clone.S for why no moment is missed. */
 long gr_raw_interruptible(const volatile int *cancelled, const long call[7]);
 void gr_interrupt_handler(int sig, siginfo_t *info, void *context);
-void gr_interrupt_restorer(void);
 
 /* --- patch.c ------------------------------------------------------------------------------------------------------------- */
 

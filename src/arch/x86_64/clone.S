@@ -83,7 +83,7 @@ gr_raw_interruptible:
 	.size	gr_raw_interruptible, . - gr_raw_interruptible
 
 /*
- * void gr_interrupt_handler(int sig, siginfo_t *info, void *context): what the kernel calls for GR_SIG_INTERRUPT
+ * void gr_interrupt_handler(int sig, siginfo_t *info, void *context): GR_SIG_INTERRUPT has come on an offload thread
  *   rdx: context
  * Runs on whichever thread the signal was sent to; on any but an offload thread rip lies elsewhere and nothing happens.
  */
@@ -103,15 +103,5 @@ gr_interrupt_handler:
 2:	ret
 	.cfi_endproc
 	.size	gr_interrupt_handler, . - gr_interrupt_handler
-
-/* The signal return for it: these very bytes are what the kernel's unwinders know. */
-	.globl	gr_interrupt_restorer
-	.hidden	gr_interrupt_restorer
-	.type	gr_interrupt_restorer, @function
-	.p2align 4
-gr_interrupt_restorer:
-	movq	$SYS_rt_sigreturn, %rax
-	syscall
-	.size	gr_interrupt_restorer, . - gr_interrupt_restorer
 
 	.section .note.GNU-stack, "", @progbits

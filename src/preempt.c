@@ -1,0 +1,188 @@
+/*
+ * preempt.c - the timer, and the switch from within its handler
+ */
+#include "preempt.h"
+#include "arch/x86_64/arch.h"
+#include "clock.h"
+#include "gate.h"
+#include "hub.h"
+#include "offload.h"
+#include "raw.h"
+#include "signal.h"
+#include <string.h>
+#include <time.h>
+
+static struct preempt {
+	gr_time slice;			/* 0: never */
+	int timer;			/* the kernel's number for it, if made */
+	bool made;
+	void (*watch)(const ucontext_t *uc);
+} p;
+
+/* --- the timer --------------------------------------------------------------------------------------------------------------- */
+
+static long make_timer(struct gr_carrier *c)
+{
+	struct sigevent ev;
+
+	memset(&ev, 0, sizeof(ev));
+	ev.sigev_notify = SIGEV_THREAD_ID;
+	ev.sigev_signo = GR_SIG_INTERRUPT;
+	ev.sigev_value.sival_ptr = &p;
+	ev._sigev_un._tid = c->tid;
+	gr_signal_own_action();
+	return raw(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &ev, &p.timer);
+}
+
+static long set_timer(gr_time every)
+{
+	struct itimerspec at;
+
+	gr_to_timespec(every, &at.it_interval);
+	at.it_value = at.it_interval;
+	return raw(SYS_timer_settime, p.timer, 0, &at, 0);
+}
+
+void gr_preempt_needed(struct gr_carrier *c)
+{
+	long r = 0;
+
+	if (!p.made)
+		r = make_timer(c);
+	if (r == 0) {
+		p.made = true;
+		r = set_timer(p.slice);
+	}
+	c->tick = r == 0 ? GR_TICK_ON : GR_TICK_OFF;
+	if (r < 0) {
+		p.slice = 0;
+		gr_warn("no timer for threads that compute (is the limit of pending signals, ulimit -i, exhausted?): one that does keeps the "
+			"others waiting", r);
+	}
+}
+
+static void rest(struct gr_carrier *c, uint8_t tick)
+{
+	if (c->tick == GR_TICK_ON)
+		set_timer(0);
+	c->tick = tick;
+}
+
+gr_time gr_preempt_slice(void)
+{
+	return p.slice;
+}
+
+void gr_preempt_set(gr_time slice)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	rest(c, GR_TICK_OFF);
+	p.slice = slice;
+	if (slice && (c->stats.alive > 1 || p.watch))
+		gr_preempt_needed(c);
+	else if (slice)
+		c->tick = GR_TICK_ALONE;
+}
+
+void gr_preempt_pause(void)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (c->tick == GR_TICK_ON)
+		rest(c, GR_TICK_IDLE);
+}
+
+void gr_preempt_watch(void (*fn)(const ucontext_t *uc))
+{
+	p.watch = fn;
+	gr_preempt_set(p.slice ? p.slice : GR_SLICE);
+}
+
+/* --- a tick ------------------------------------------------------------------------------------------------------------------ */
+
+bool gr_preempt_is_tick(const siginfo_t *info)
+{
+	return info->si_code == SI_TIMER && info->si_ptr == &p;
+}
+
+/* Could anyone but the current greenlet want to run before that wakes somebody? */
+static bool others_may_run(struct gr_carrier *c)
+{
+	return p.watch || gr_others_ready() || c->natives || c->outside || gr_hub_expects();
+}
+
+/*
+ * The signal return puts the kernel's mask and alternate stack back to what they were before.  Other greenlets have run meanwhile: a
+ * timer may have been made whose signal must not be blocked in the kernel, and the alternate stack may no longer be the one lent.
+ */
+static void mend_context(struct gr_carrier *c, ucontext_t *uc, bool was_lent)
+{
+	memcpy(&uc->uc_sigmask, &c->kernel_mask, sizeof(c->kernel_mask));
+	if (was_lent && !gr_signal_altstack_lent())
+		uc->uc_stack = c->current->altstack;
+}
+
+/* What lies above our frames on this stack is the greenlet's own code; vector registers are in the signal frame. */
+static void give_way(struct gr_carrier *c, ucontext_t *uc)
+{
+	struct gr_greenlet *me = c->current;
+	struct gr_regs *regs = me->regs;
+	bool lent = gr_signal_altstack_lent();
+
+	c->inside = GR_INSIDE;
+	gr_arch_keep_pkru(uc);
+	me->regs = NULL;
+	c->since_hub = GR_HUB_EVERY;		/* what came from outside is to be seen, too */
+	c->stats.preempted++;
+	gr_yield();
+	me->regs = regs;
+	c->inside = GR_OUTSIDE;
+	if (c->todo & GR_TODO_SIGNAL)
+		gr_settle();
+	mend_context(c, uc, lent);
+}
+
+void gr_preempt_tick(ucontext_t *uc)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (p.watch)
+		p.watch(uc);
+	if (c->tick != GR_TICK_ON || c->current == c->hub)
+		return;
+	if (c->inside) {
+		__atomic_fetch_or(&c->todo, GR_TODO_YIELD, __ATOMIC_RELAXED);
+		return;
+	}
+	if (!others_may_run(c))
+		rest(c, c->stats.alive > 1 ? GR_TICK_IDLE : GR_TICK_ALONE);
+	else if (gr_others_ready() || gr_hub_due())
+		give_way(c, uc);
+}
+
+/* --- start, fork ---------------------------------------------------------------------------------------------------------------- */
+
+void gr_preempt_start(char **env)
+{
+	static const char name[] = "GROVE_PREEMPT=";
+	gr_time slice = GR_SLICE;
+
+	for (; env && *env; env++)
+		if (strncmp(*env, name, sizeof(name) - 1) == 0) {
+			slice = 0;
+			for (const char *s = *env + sizeof(name) - 1; *s >= '0' && *s <= '9' && slice < GR_SEC(3600); s++)
+				slice = 10 * slice + GR_MS(*s - '0');
+		}
+	gr_preempt_set(slice);
+}
+
+void gr_preempt_fork_child(void)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	p.made = false;
+	c->tick = p.slice ? GR_TICK_ALONE : GR_TICK_OFF;
+	if (p.slice && p.watch)
+		gr_preempt_needed(c);
+}

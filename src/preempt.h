@@ -1,0 +1,44 @@
+/*
+ * preempt.h - a greenlet that computes for longer than a slice gives way to others
+ *
+ * Owns a timer on the CPU time of the carrier, whose signal (GR_SIG_INTERRUPT) ticks once in a slice while a greenlet runs and another
+ * is ready, or could become so by something from outside: a descriptor, a deadline, a call on an offload thread, a native thread.
+ * A tick that finds a greenlet in its own code switches to the next from within the signal handler: the signal frame on the greenlet's
+ * stack keeps all of its registers.  A tick that finds it in the runtime leaves a note for the end of the green call.
+ *
+ * CPU time stands still while the hub waits, so an idle program is never woken.  A program with one greenlet has no timer; nor has one
+ * whose other greenlets wait for nothing but each other, until one is woken.
+ */
+#ifndef GR_PREEMPT_H
+#define GR_PREEMPT_H
+
+#include "base.h"
+#include "sched.h"
+#include <ucontext.h>
+
+#define GR_SLICE	GR_MS(10)
+
+/* Under the shim: the slice is GROVE_PREEMPT in milliseconds, 0 for never, if @env has it, else GR_SLICE. */
+void gr_preempt_start(char **env);
+
+/* From now on the slice is @slice; 0: greenlets are not interrupted. */
+void gr_preempt_set(gr_time slice);
+gr_time gr_preempt_slice(void);
+
+/* carrier->tick is GR_TICK_IDLE, and somebody may want to run while the current greenlet, or the next, computes. */
+void gr_preempt_needed(struct gr_carrier *c);
+
+/* Is this signal a tick?  If so, for gr_signal_own(): the kernel's context of the code it has interrupted, on the carrier. */
+bool gr_preempt_is_tick(const siginfo_t *info);
+void gr_preempt_tick(ucontext_t *uc);
+
+/* At each tick @fn is called first; ticks then go on for as long as greenlets run.  For --audit. */
+void gr_preempt_watch(void (*fn)(const ucontext_t *uc));
+
+/* No tick comes from now on, and none is pending, until greenlets are switched again: a new program image would die of it. */
+void gr_preempt_pause(void);
+
+/* Timers are not inherited. */
+void gr_preempt_fork_child(void);
+
+#endif
