@@ -4,6 +4,7 @@
  * Links: offload.c clone.S clock.c.  Greenlets are fake, and so is their clock; it jumps only when no result comes for a while.
  */
 #include "fake_sched.h"
+#include "arch/x86_64/arch.h"
 #include "offload.h"
 #include "hub.h"
 #include <dirent.h>
@@ -42,6 +43,13 @@ int gr_signal_send(struct gr_greenlet *g, int sig, const siginfo_t *info)
 	assert_int_equal(info->si_signo, sig);
 	raised = sig;
 	return 0;
+}
+
+void gr_signal_own_action(void)
+{
+	struct sigaction act = { .sa_sigaction = gr_interrupt_handler, .sa_flags = SA_SIGINFO | SA_RESTART };
+
+	assert_int_equal(sigaction(GR_SIG_INTERRUPT, &act, NULL), 0);
 }
 
 static bool fetch_results(void)
