@@ -29,11 +29,16 @@
 enum { EXIT_USAGE = 2, EXIT_CANNOT = 126, EXIT_MISSING = 127 };		/* as shells have them */
 
 /* One row per option of the runtime: the option, the environment variable that does the same, and what it does. */
+enum takes { NOTHING, MAYBE_FILE, MAYBE_NUMBER, NUMBER };
+
 static const struct option {
-	const char *name, *variable, *argument, *help;
+	const char *name, *variable, *argument;
+	enum takes takes;
+	const char *help;
 } options[] = {
-	{ "stats",       "GROVE_STATS",       "FILE", "at exit, tell what was done; to FILE instead of standard error" },
-	{ "no-children", "GROVE_NO_CHILDREN", NULL,   "programs that this program starts run without grove" },
+	{ "stats", "GROVE_STATS", "FILE", MAYBE_FILE, "at exit, tell what was done; to FILE instead of standard error" },
+	{ "preempt", "GROVE_PREEMPT", "MS", NUMBER, "how long a thread may compute while others want to run (10); 0: for as long as it likes" },
+	{ "no-children", "GROVE_NO_CHILDREN", NULL, NOTHING, "programs that this program starts run without grove" },
 };
 
 static const char *script;	/* while its interpreter is looked at */
@@ -68,9 +73,12 @@ static int help(void)
 		const struct option *o = &options[i];
 		char left[40];
 
-		snprintf(left, sizeof(left), "--%s%s%s%s", o->name, o->argument ? "[=" : "", o->argument ? o->argument : "",
-			 o->argument ? "]" : "");
-		printf("  %-16s  %s (%s=%s)\n", left, o->help, o->variable, o->argument ? "1 or a path" : "1");
+		static const char *const form[] = { "", "[=%s]", "[=%s]", "=%s" };
+		static const char *const value[] = { "1", "1 or a path", "1 or a number", "a number" };
+
+		int n = snprintf(left, sizeof(left), "--%s", o->name);
+		snprintf(left + n, sizeof(left) - (size_t)n, form[o->takes], o->argument);
+		printf("  %-16s  %s (%s=%s)\n", left, o->help, o->variable, value[o->takes]);
 	}
 	printf("  %-16s  this text\n  %-16s  the version\n", "--help", "--version");
 	puts("\nExit status: the program's; 2 for a wrong option, 126 for a program grove cannot run, 127 for one not found.");
@@ -87,6 +95,14 @@ static const char *absolute(const char *path)
 	return full;
 }
 
+/* @value: what follows the =, or NULL */
+static bool fits(enum takes takes, const char *value)
+{
+	if (!value)
+		return takes != NUMBER;
+	return *value && (takes == MAYBE_FILE || (takes != NOTHING && value[strspn(value, "0123456789")] == '\0'));
+}
+
 /* @arg is what follows the dashes: name or name=value.  False: there is no such option. */
 static bool set_option(const char *arg)
 {
@@ -97,9 +113,9 @@ static bool set_option(const char *arg)
 
 		if (strlen(o->name) != n || strncmp(o->name, arg, n))
 			continue;
-		if (arg[n] == '=' && (!o->argument || !arg[n + 1]))
+		if (!fits(o->takes, arg[n] == '=' ? arg + n + 1 : NULL))
 			return false;
-		setenv(o->variable, arg[n] == '=' ? absolute(arg + n + 1) : "1", 1);
+		setenv(o->variable, arg[n] != '=' ? "1" : o->takes == MAYBE_FILE ? absolute(arg + n + 1) : arg + n + 1, 1);
 		return true;
 	}
 	return false;

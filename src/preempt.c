@@ -13,9 +13,10 @@
 #include <time.h>
 
 static struct preempt {
-	gr_time slice;			/* 0: never */
+	gr_time slice;			/* 0: nobody is interrupted, though there may be ticks for .watch */
 	int timer;			/* the kernel's number for it, if made */
 	bool made;
+	bool asked;			/* the slice is what somebody wants it to be */
 	void (*watch)(const ucontext_t *uc);
 } p;
 
@@ -51,7 +52,7 @@ void gr_preempt_needed(struct gr_carrier *c)
 		r = make_timer(c);
 	if (r == 0) {
 		p.made = true;
-		r = set_timer(p.slice);
+		r = set_timer(p.slice ? p.slice : GR_SLICE);
 	}
 	c->tick = r == 0 ? GR_TICK_ON : GR_TICK_OFF;
 	if (r < 0) {
@@ -68,21 +69,28 @@ static void rest(struct gr_carrier *c, uint8_t tick)
 	c->tick = tick;
 }
 
-gr_time gr_preempt_slice(void)
-{
-	return p.slice;
-}
-
-void gr_preempt_set(gr_time slice)
+static void set_slice(gr_time slice)
 {
 	struct gr_carrier *c = gr_carrier();
 
 	rest(c, GR_TICK_OFF);
 	p.slice = slice;
-	if (slice && (c->stats.alive > 1 || p.watch))
+	if (p.watch || (slice && c->stats.alive > 1))
 		gr_preempt_needed(c);
 	else if (slice)
 		c->tick = GR_TICK_ALONE;
+}
+
+void gr_preempt_ask(gr_time slice)
+{
+	p.asked = true;
+	set_slice(slice);
+}
+
+void gr_preempt_cooperate(void)
+{
+	if (!p.asked)
+		set_slice(0);
 }
 
 void gr_preempt_pause(void)
@@ -96,7 +104,7 @@ void gr_preempt_pause(void)
 void gr_preempt_watch(void (*fn)(const ucontext_t *uc))
 {
 	p.watch = fn;
-	gr_preempt_set(p.slice ? p.slice : GR_SLICE);
+	set_slice(p.slice);
 }
 
 /* --- a tick ------------------------------------------------------------------------------------------------------------------ */
@@ -149,7 +157,7 @@ void gr_preempt_tick(ucontext_t *uc)
 
 	if (p.watch)
 		p.watch(uc);
-	if (c->tick != GR_TICK_ON || c->current == c->hub)
+	if (!p.slice || c->tick != GR_TICK_ON || c->current == c->hub)
 		return;
 	if (c->inside) {
 		__atomic_fetch_or(&c->todo, GR_TODO_YIELD, __ATOMIC_RELAXED);
@@ -170,11 +178,12 @@ void gr_preempt_start(char **env)
 
 	for (; env && *env; env++)
 		if (strncmp(*env, name, sizeof(name) - 1) == 0) {
+			p.asked = true;
 			slice = 0;
 			for (const char *s = *env + sizeof(name) - 1; *s >= '0' && *s <= '9' && slice < GR_SEC(3600); s++)
 				slice = 10 * slice + GR_MS(*s - '0');
 		}
-	gr_preempt_set(slice);
+	set_slice(slice);
 }
 
 void gr_preempt_fork_child(void)
@@ -183,6 +192,6 @@ void gr_preempt_fork_child(void)
 
 	p.made = false;
 	c->tick = p.slice ? GR_TICK_ALONE : GR_TICK_OFF;
-	if (p.slice && p.watch)
+	if (p.watch)
 		gr_preempt_needed(c);
 }

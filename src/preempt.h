@@ -21,9 +21,11 @@
 /* Under the shim: the slice is GROVE_PREEMPT in milliseconds, 0 for never, if @env has it, else GR_SLICE. */
 void gr_preempt_start(char **env);
 
-/* From now on the slice is @slice; 0: greenlets are not interrupted. */
-void gr_preempt_set(gr_time slice);
-gr_time gr_preempt_slice(void);
+/* The program uses the API: its greenlets are cooperative, unless the environment has said otherwise. */
+void gr_preempt_cooperate(void);
+
+/* From now on the slice is @slice; 0: greenlets are not interrupted.  Inside. */
+void gr_preempt_ask(gr_time slice);
 
 /* carrier->tick is GR_TICK_IDLE, and somebody may want to run while the current greenlet, or the next, computes. */
 void gr_preempt_needed(struct gr_carrier *c);

@@ -47,6 +47,18 @@ GROVE_API int grove_sleep(int64_t ns);
  * Threads: any.   Follows gevent.sleep(0). */
 GROVE_API int grove_yield(void);
 
+/*
+ * grove_preempt - let greenlets be interrupted that compute for longer than a slice while others want to run
+ * @slice: nanoseconds of processor time; 0: never
+ *
+ * Greenlets of programs that call any function of grove's are cooperative: one goes on until it calls something that waits, and what it
+ * shares with others needs no lock in between.  From this call on it may be interrupted at any instruction outside of grove's functions,
+ * as a thread may, and what is shared needs locks.  Under grove(1) the option --preempt=MS does the same.
+ * Returns 0, or -1 with errno EINVAL: @slice is negative, or more than an hour.
+ * Parks: no.   Threads: any.   Signals: not async-signal-safe.
+ */
+GROVE_API int grove_preempt(int64_t slice);
+
 /* grove_idle - wait until no other greenlet is ready to run.   0, or -1 as grove_sleep.   Parks: yes.   Threads: any.
  * Follows gevent.idle. */
 GROVE_API int grove_idle(void);

@@ -5,6 +5,7 @@
 #include "../clock.h"
 #include "../fd.h"
 #include "../gate.h"
+#include "../preempt.h"
 #include "../raw.h"
 #include "../signal.h"
 #include "info.h"
@@ -32,6 +33,16 @@ int grove_patch(void)
 bool grove_is_patched(void)
 {
 	return gr_carrier()->patched;
+}
+
+int grove_preempt(int64_t slice)
+{
+	GR_ANYWHERE(-1, grove_preempt, slice);
+	if (slice < 0 || slice > GR_SEC(3600))
+		return gr_fails(EINVAL);
+	gr_enter();
+	gr_preempt_ask(slice);
+	return gr_leave(0);
 }
 
 /* --- time ------------------------------------------------------------------------------------------------------------------------------ */

@@ -6,6 +6,7 @@
 #include "start.h"
 #include "threadpool.h"
 #include "../gate.h"
+#include "../preempt.h"
 #include "../raw.h"
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -77,6 +78,9 @@ static bool start_api(struct gr_carrier *c)
 	if (api.why)
 		return false;
 	c->api_on = true;
+	gr_enter();
+	gr_preempt_cooperate();
+	gr_leave_quietly();
 	gr_greenlet_adopt_main();
 	if (!gr_spawn_service("callbacks", run_callbacks, NULL)) {
 		api.why = errno;

@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 static void *sleeps(void *arg)
 {
@@ -49,6 +51,39 @@ static void test_yield_and_idle(void **state)
 	assert_true(grove_ready(a) && grove_ready(b));
 	grove_release(a);
 	grove_release(b);
+}
+
+static atomic_int spins_on;
+
+static void *sets_it(void *arg)
+{
+	spins_on = 1;
+	return arg;
+}
+
+/* Cooperative unless it is asked for: then a greenlet that spins lets the other set what it spins on. */
+static void test_preempt(void **state)
+{
+	grove_greenlet *g = grove_spawn(sets_it, NULL);
+
+	(void)state;
+	assert_int_equal(grove_preempt(-1), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(grove_preempt(GROVE_SEC(3601)), -1);
+	for (clock_t end = clock() + CLOCKS_PER_SEC / 10; clock() < end;)
+		assert_int_equal(spins_on, 0);
+	assert_int_equal(grove_preempt(GROVE_MS(1)), 0);
+	while (!spins_on)
+		continue;
+	assert_int_equal(grove_join(g, GROVE_FOREVER), 0);
+	grove_release(g);
+	assert_int_equal(grove_preempt(0), 0);
+	spins_on = 0;
+	g = grove_spawn(sets_it, NULL);
+	for (clock_t end = clock() + CLOCKS_PER_SEC / 10; clock() < end;)
+		assert_int_equal(spins_on, 0);
+	assert_int_equal(grove_join(g, GROVE_FOREVER), 0);
+	grove_release(g);
 }
 
 static void *yields_until_killed(void *arg)
@@ -403,6 +438,7 @@ int main(void)
 		api_test(test_would_block_forever),
 		api_test(test_sleep),
 		api_test(test_yield_and_idle),
+		api_test(test_preempt),
 		api_test(test_kill_in_yield),
 		api_test(test_wait_read),
 		api_test(test_kill_while_waiting_for_a_descriptor),
