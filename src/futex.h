@@ -36,9 +36,14 @@ long green_futex(uint32_t *uaddr, int op, uint32_t val, uintptr_t timeout_or_val
 /* futex_waitv(2) */
 long green_futex_waitv(struct futex_waitv *waiters, unsigned nr, unsigned flags, struct timespec *timeout, clockid_t clock);
 
-/* The same two by a native thread: the kernel's, known to greenlets that wake, and for those that wait here. */
-long gr_futex_native(uint32_t *uaddr, int op, uint32_t n, uintptr_t n2, uint32_t *uaddr2, uint32_t val3);
-long gr_futex_native_waitv(struct futex_waitv *waiters, unsigned nr, unsigned flags, struct timespec *timeout, clockid_t clock);
+/* futex_wait(2), futex_wake(2), futex_requeue(2) (futex_sized.c) */
+long green_futex_wait(uint32_t *uaddr, uint64_t val, uint64_t mask, unsigned flags, struct timespec *timeout, clockid_t clock);
+long green_futex_wake(uint32_t *uaddr, uint64_t mask, int n, unsigned flags);
+long green_futex_requeue(const struct futex_waitv *words, unsigned flags, int n, int move);
+
+/* Is @nr one of these calls?  By a native thread: the kernel's, known to greenlets that wake, and for those that wait here. */
+bool gr_futex_is_call(long nr);
+long gr_futex_native_call(long nr, long a, long b, long c, long d, long e, long f);
 
 /* Wake up to @n waiters on @uaddr, here and in the kernel: what the kernel does with a cleared tid word.  Returns how many. */
 int gr_futex_wake(uint32_t *uaddr, int n);

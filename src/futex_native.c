@@ -103,13 +103,13 @@ static long at_least_one(uint32_t n)
 }
 
 /* One that is unwound out of its wait (pthread_cancel) stays counted, which only costs. */
-static long wait_counted(uint32_t *uaddr, int op, uint32_t val, uintptr_t timeout, uint32_t *uaddr2, uint32_t val3)
+static long wait_counted(long nr, uintptr_t uaddr, long b, long c, long d, long e, long f)
 {
-	uint32_t *count = &gr_futex_count_of((uintptr_t)uaddr)->natives;
+	uint32_t *count = &gr_futex_count_of(uaddr)->natives;
 	long r;
 
 	__atomic_fetch_add(count, 1, __ATOMIC_SEQ_CST);
-	r = raw(SYS_futex, uaddr, op, val, timeout, uaddr2, val3);
+	r = raw(nr, uaddr, b, c, d, e, f);
 	__atomic_fetch_sub(count, 1, __ATOMIC_RELAXED);
 	return r;
 }
@@ -121,19 +121,39 @@ static void not_countable(int cmd)
 		__atomic_store_n(&gr_futex_natives_moved, 1, __ATOMIC_SEQ_CST);
 }
 
-long gr_futex_native_waitv(struct futex_waitv *waiters, unsigned nr, unsigned flags, struct timespec *timeout, clockid_t clock)
+static long native_waitv(long a, long b, long c, long d, long e)
 {
 	__atomic_store_n(&gr_futex_natives_moved, 1, __ATOMIC_SEQ_CST);
-	return raw(SYS_futex_waitv, waiters, nr, flags, timeout, clock);
+	return raw(SYS_futex_waitv, a, b, c, d, e);
 }
 
-long gr_futex_native(uint32_t *uaddr, int op, uint32_t n, uintptr_t n2, uint32_t *uaddr2, uint32_t val3)
+static long native_wake(uintptr_t uaddr, long mask, int n, long flags)
+{
+	long r = raw(SYS_futex_wake, uaddr, mask, n, flags);
+
+	if (r >= 0 && n)
+		wake_greenlets(uaddr, at_least_one((uint32_t)n) - r, (uint32_t)mask);
+	return r;
+}
+
+static long native_requeue(const struct futex_waitv *words, long flags, int n, int move)
+{
+	long r;
+
+	__atomic_store_n(&gr_futex_natives_moved, 1, __ATOMIC_SEQ_CST);
+	r = raw(SYS_futex_requeue, words, flags, n, move);
+	if (r >= 0)
+		wake_greenlets(words[0].uaddr, (long)n + move - r, FUTEX_BITSET_MATCH_ANY);
+	return r;
+}
+
+static long native_futex(uint32_t *uaddr, int op, uint32_t n, uintptr_t n2, uint32_t *uaddr2, uint32_t val3)
 {
 	int cmd = op & FUTEX_CMD_MASK;
 	long r;
 
 	if (cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET)
-		return wait_counted(uaddr, op, n, n2, uaddr2, val3);
+		return wait_counted(SYS_futex, (uintptr_t)uaddr, op, n, (long)n2, (long)uaddr2, val3);
 	not_countable(cmd);
 	r = raw(SYS_futex, uaddr, op, n, n2, uaddr2, val3);
 	if (r < 0)
@@ -155,6 +175,26 @@ long gr_futex_native(uint32_t *uaddr, int op, uint32_t n, uintptr_t n2, uint32_t
 		break;
 	}
 	return r;
+}
+
+bool gr_futex_is_call(long nr)
+{
+	return nr == SYS_futex || nr == SYS_futex_waitv || nr == SYS_futex_wait || nr == SYS_futex_wake || nr == SYS_futex_requeue;
+}
+
+long gr_futex_native_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+	switch (nr) {
+	case SYS_futex:
+		return native_futex((uint32_t *)a, (int)b, (uint32_t)c, (uintptr_t)d, (uint32_t *)e, (uint32_t)f);
+	case SYS_futex_waitv:
+		return native_waitv(a, b, c, d, e);
+	case SYS_futex_wait:
+		return wait_counted(nr, (uintptr_t)a, b, c, d, e, f);
+	case SYS_futex_wake:
+		return native_wake((uintptr_t)a, b, (int)c, d);
+	}
+	return native_requeue((const struct futex_waitv *)a, b, (int)c, (int)d);
 }
 
 /* --- on the carrier ------------------------------------------------------------------------------------------------------------ */

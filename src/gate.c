@@ -39,7 +39,7 @@ static bool is_green(const struct gr_carrier *c, long nr)
 /* A futex call by a native thread, which may be about greenlets */
 static bool native_futex(const struct gr_carrier *c, long nr)
 {
-	return (nr == SYS_futex || nr == SYS_futex_waitv) && GR_UNLIKELY(c->natives) && c->on && gr_fs_self() != c->current->fs;
+	return GR_UNLIKELY(c->natives) && gr_futex_is_call(nr) && c->on && gr_fs_self() != c->current->fs;
 }
 
 /* Native threads are counted: those they make, and those that end. */
@@ -72,6 +72,7 @@ static bool is_hidden(const struct gr_carrier *c, long nr)
 static bool back_from_clone(struct gr_carrier *c)
 {
 	if ((int)raw(SYS_getpid) == c->pid) {
+		gr_signal_inexact();
 		c->inside = GR_OUTSIDE;
 		return true;
 	}
@@ -167,8 +168,7 @@ long gr_call(long nr, long a, long b, long d, long e, long f, long g)
 			return r;
 	}
 	if (GR_UNLIKELY(native_futex(c, nr)))
-		return nr == SYS_futex ? gr_futex_native((uint32_t *)a, (int)b, (uint32_t)d, (uintptr_t)e, (uint32_t *)f, (uint32_t)g) :
-					 gr_futex_native_waitv((void *)a, (unsigned)b, (unsigned)d, (void *)e, (clockid_t)f);
+		return gr_futex_native_call(nr, a, b, d, e, f, g);
 	r = raw_syscall6(nr, a, b, d, e, f, g);
 	if (GR_UNLIKELY(is_hidden(c, nr)))
 		r = gr_hub_hide(nr, r);

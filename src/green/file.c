@@ -178,17 +178,3 @@ long green_quotactl(int cmd, const char *special, int id, void *addr)
 {
 	return gr_offload_nointr(SYS_quotactl, cmd, (long)special, id, (long)addr, 0, 0);
 }
-
-/* --- the kernel's own asynchronous I/O ------------------------------------------------------------------------------------------------- */
-
-static long not_restarted(long r)
-{
-	return r == -GR_ERESTART ? -EINTR : r;
-}
-
-long green_io_getevents(unsigned long ctx, long min, long max, void *events, struct timespec *timeout)
-{
-	if (min <= 0)
-		return raw(SYS_io_getevents, ctx, min, max, events, timeout);
-	return not_restarted(gr_offload(SYS_io_getevents, (long)ctx, min, max, (long)events, (long)timeout, 0));
-}

@@ -166,7 +166,52 @@ long green_umount2(const char *target, int flags);
 long green_swapon(const char *path, int flags);
 long green_swapoff(const char *path);
 long green_quotactl(int cmd, const char *special, int id, void *addr);
+
+/* aio.c */
+long green_io_submit(unsigned long ctx, long n, void *iocbs);
+long green_io_destroy(unsigned long ctx);
 long green_io_getevents(unsigned long ctx, long min, long max, void *events, struct timespec *timeout);
+long green_io_pgetevents(unsigned long ctx, long min, long max, void *events, struct timespec *timeout, const void *sigmask_arg);
+
+/* mount.c */
+long green_fsopen(long a, long b, long c, long d, long e, long f);
+long green_fsconfig(long a, long b, long c, long d, long e, long f);
+long green_fsmount(long a, long b, long c, long d, long e, long f);
+long green_fspick(long a, long b, long c, long d, long e, long f);
+long green_open_tree(long a, long b, long c, long d, long e, long f);
+long green_open_tree_attr(long a, long b, long c, long d, long e, long f);
+long green_move_mount(long a, long b, long c, long d, long e, long f);
+long green_mount_setattr(long a, long b, long c, long d, long e, long f);
+long green_pivot_root(long a, long b, long c, long d, long e, long f);
+long green_quotactl_fd(long a, long b, long c, long d, long e, long f);
+
+/* pages.c */
+long green_readahead(long a, long b, long c, long d, long e, long f);
+long green_fadvise64(int fd, off_t at, off_t size, int advice);
+long green_madvise(uintptr_t addr, size_t size, int advice);
+long green_mlock(long a, long b, long c, long d, long e, long f);
+long green_mlock2(long a, long b, long c, long d, long e, long f);
+long green_mlockall(long a, long b, long c, long d, long e, long f);
+long green_process_madvise(long a, long b, long c, long d, long e, long f);
+long green_process_mrelease(long a, long b, long c, long d, long e, long f);
+long green_mbind(uintptr_t addr, size_t size, int mode, const unsigned long *nodes, unsigned long max, unsigned flags);
+long green_migrate_pages(int pid, unsigned long max, const unsigned long *from, const unsigned long *to);
+long green_move_pages(int pid, unsigned long n, const void **pages, const int *nodes, int *status, int flags);
+
+/* system.c */
+long green_init_module(long a, long b, long c, long d, long e, long f);
+long green_finit_module(long a, long b, long c, long d, long e, long f);
+long green_delete_module(long a, long b, long c, long d, long e, long f);
+long green_kexec_load(long a, long b, long c, long d, long e, long f);
+long green_kexec_file_load(long a, long b, long c, long d, long e, long f);
+long green_acct(long a, long b, long c, long d, long e, long f);
+long green_vhangup(long a, long b, long c, long d, long e, long f);
+long green_getrandom(void *buf, size_t n, unsigned flags);
+long green_syslog(int type, char *buf, int n);
+long green_membarrier(int cmd, unsigned flags, int cpu);
+long green_bpf(int cmd, void *attr, unsigned size);
+long green_request_key(const char *type, const char *description, const char *callout, int keyring);
+long green_keyctl(int op, long a, long b, long c, long d);
 
 /* splice.c */
 long green_sendfile(int out, int in, off_t *at, size_t n);
