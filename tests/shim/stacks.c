@@ -49,8 +49,9 @@ static void sizes(void)
 		pthread_attr_init(&attr);
 		P(rows[i].what, pthread_attr_setstacksize(&attr, rows[i].size));
 		pthread_attr_setguardsize(&attr, rows[i].guard);
-		P("  create", pthread_create(&t, &attr, look, NULL));
+		int made = pthread_create(&t, &attr, look, NULL);
 		pthread_join(t, &size);
+		P("  create", made);
 		YES("  as large as asked", (size_t)size >= (rows[i].size & ~(size_t)63));
 		pthread_attr_destroy(&attr);
 	}
