@@ -224,6 +224,17 @@ long green_arch_prctl(int code, unsigned long addr)
 	return r;
 }
 
+/* Checkpoint tools ask; some programs give the answer to set_tid_address() again.  Before we were there main told the kernel only. */
+static long get_tid_address(void *where, int *clear_tid)
+{
+	int *kernels;
+	long r = raw(SYS_prctl, PR_GET_TID_ADDRESS, &kernels, 0, 0, 0);
+
+	if (r < 0)
+		return r;
+	return gr_user_write(where, clear_tid ? &clear_tid : &kernels, sizeof(clear_tid));
+}
+
 /* Names are per thread; the kernel's one thread keeps the main thread's. */
 long green_prctl(int option, unsigned long a, unsigned long b, unsigned long d, unsigned long e)
 {
@@ -233,6 +244,8 @@ long green_prctl(int option, unsigned long a, unsigned long b, unsigned long d, 
 
 	if (option == PR_GET_NAME)
 		return gr_user_write((void *)a, g->name, sizeof(g->name));
+	if (option == PR_GET_TID_ADDRESS)
+		return get_tid_address((void *)a, g->clear_tid);
 	if (option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP || option == PR_SET_SECUREBITS || option == PR_CAPBSET_DROP)
 		gr_offload_retire();
 	if (option != PR_SET_NAME)
@@ -268,7 +281,20 @@ BY_TID(green_sched_getaffinity, SYS_sched_getaffinity)
 BY_TID(green_sched_rr_get_interval, SYS_sched_rr_get_interval)
 BY_TID(green_sched_setattr, SYS_sched_setattr)
 BY_TID(green_sched_getattr, SYS_sched_getattr)
-BY_TID(green_get_robust_list, SYS_get_robust_list)
+
+/* Only the main thread's list is known to the kernel. */
+long green_get_robust_list(int tid, long head, long len, long unused)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g = tid ? gr_find_tid(tid) : c->current;
+	size_t size = 24;
+	int r;
+
+	if (!g || g->tid == c->tid)
+		return raw(SYS_get_robust_list, kernel_tid(tid), head, len, unused);
+	r = gr_user_write((void *)len, &size, sizeof(size));
+	return r < 0 ? r : gr_user_write((void *)head, &g->robust, sizeof(g->robust));
+}
 
 long green_setpriority(int which, int who, int prio)
 {

@@ -445,10 +445,38 @@ static void ends(void)
 	say("exit after main's pthread_exit: %d", t_reap(pid));
 }
 
+/* Who looks after what the kernel does for a thread at its end, and puts back what it found, loses nothing by it. */
+static void *looks_after(void *arg)
+{
+	void *list = NULL;
+	size_t len = 0;
+	int *at = NULL;
+
+	R("get_robust_list", syscall(SYS_get_robust_list, 0, &list, &len));
+	say("%zu bytes, our own %d", len, (uintptr_t)list - (uintptr_t)pthread_self() < 4096);
+	R("set again", syscall(SYS_set_robust_list, list, len));
+	if (prctl(PR_GET_TID_ADDRESS, &at) == 0)		/* only where the kernel can checkpoint */
+		syscall(SYS_set_tid_address, at);
+	return arg;
+}
+
+static void words_of_a_thread(void)
+{
+	void *list;
+	size_t len;
+
+	say("-- what is done at its end");
+	looks_after(NULL);
+	say("joined %ld", (long)join(start(looks_after, (void *)7)));
+	R("get_robust_list, bad length", syscall(SYS_get_robust_list, 0, &list, T_BAD));
+	R("get_robust_list, bad list", syscall(SYS_get_robust_list, 0, T_BAD, &len));
+}
+
 int main(void)
 {
 	t_begin();
 	joins();
+	words_of_a_thread();
 	stacks();
 	overflow();
 	errors();
