@@ -5,73 +5,63 @@
  */
 #include "../src/dns.h"
 #include "door.h"
-#include <dlfcn.h>
 #include <netdb.h>
 #include <nss.h>
 #include <signal.h>
 
-/* libc's own function of that name */
-#define LIBC(name) \
-	({ \
-		static __typeof__(&name) fn; \
-		if (!fn) \
-			fn = (__typeof__(fn))dlsym(RTLD_NEXT, #name); \
-		fn; \
-	})
-
 DOOR int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **list)
 {
 	gr_dns_ready();
-	return LIBC(getaddrinfo)(node, service, hints, list);
+	return REAL(getaddrinfo)(node, service, hints, list);
 }
 
 DOOR int getaddrinfo_a(int mode, struct gaicb *list[], int n, struct sigevent *ev)
 {
 	gr_dns_ready();
-	return LIBC(getaddrinfo_a)(mode, list, n, ev);
+	return REAL(getaddrinfo_a)(mode, list, n, ev);
 }
 
 DOOR int getnameinfo(const struct sockaddr *sa, socklen_t len, char *host, socklen_t hostlen, char *serv, socklen_t servlen, int flags)
 {
 	gr_dns_ready();
-	return LIBC(getnameinfo)(sa, len, host, hostlen, serv, servlen, flags);
+	return REAL(getnameinfo)(sa, len, host, hostlen, serv, servlen, flags);
 }
 
 DOOR struct hostent *gethostbyname(const char *name)
 {
 	gr_dns_ready();
-	return LIBC(gethostbyname)(name);
+	return REAL(gethostbyname)(name);
 }
 
 DOOR struct hostent *gethostbyname2(const char *name, int af)
 {
 	gr_dns_ready();
-	return LIBC(gethostbyname2)(name, af);
+	return REAL(gethostbyname2)(name, af);
 }
 
 DOOR struct hostent *gethostbyaddr(const void *addr, socklen_t len, int af)
 {
 	gr_dns_ready();
-	return LIBC(gethostbyaddr)(addr, len, af);
+	return REAL(gethostbyaddr)(addr, len, af);
 }
 
 DOOR int gethostbyname_r(const char *name, struct hostent *ret, char *buf, size_t len, struct hostent **result, int *herr)
 {
 	gr_dns_ready();
-	return LIBC(gethostbyname_r)(name, ret, buf, len, result, herr);
+	return REAL(gethostbyname_r)(name, ret, buf, len, result, herr);
 }
 
 DOOR int gethostbyname2_r(const char *name, int af, struct hostent *ret, char *buf, size_t len, struct hostent **result, int *herr)
 {
 	gr_dns_ready();
-	return LIBC(gethostbyname2_r)(name, af, ret, buf, len, result, herr);
+	return REAL(gethostbyname2_r)(name, af, ret, buf, len, result, herr);
 }
 
 DOOR int gethostbyaddr_r(const void *addr, socklen_t alen, int af, struct hostent *ret, char *buf, size_t len, struct hostent **result,
 			 int *herr)
 {
 	gr_dns_ready();
-	return LIBC(gethostbyaddr_r)(addr, alen, af, ret, buf, len, result, herr);
+	return REAL(gethostbyaddr_r)(addr, alen, af, ret, buf, len, result, herr);
 }
 
 /* A program that chooses its services itself (getent -s) */

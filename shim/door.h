@@ -16,13 +16,30 @@
 
 #define DOOR __attribute__((visibility("default")))
 
-/* The function that the door hides: libc's, or that of a library preloaded after us */
+/*
+ * The function that the door hides: libc's, or that of a library preloaded after us.  All are looked up when the shim is loaded
+ * (init.c): later dlsym() might have to wait for the loader's lock, which a thread holds as long as a library's constructor runs.
+ */
+struct door_real {
+	const char *name;
+	void *fn;
+};
+
+extern struct door_real *const __start_door_reals[] __attribute__((visibility("hidden")));
+extern struct door_real *const __stop_door_reals[] __attribute__((visibility("hidden")));
+
+static inline void *door_find(struct door_real *real)
+{
+	if (GR_UNLIKELY(!real->fn))
+		real->fn = dlsym(RTLD_NEXT, real->name);
+	return real->fn;
+}
+
 #define REAL(name)                                                                                                                 \
 	({                                                                                                                         \
-		static __typeof__(&name) real_;                                                                                    \
-		if (GR_UNLIKELY(!real_))                                                                                           \
-			real_ = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                                                        \
-		real_;                                                                                                             \
+		static struct door_real real_ = { #name, 0 };                                                                      \
+		static struct door_real *const entry_ __attribute__((section("door_reals"), used)) = &real_;                       \
+		(__typeof__(&name))door_find(&real_);                                                                              \
 	})
 
 static inline long door_return(long r)

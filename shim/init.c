@@ -1,7 +1,7 @@
 /*
  * init.c - the shim is loaded: start the runtime before the program's main()
  */
-#include "../src/gate.h"
+#include "door.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,10 +34,19 @@ static void leave_children_alone(void)
 	free(now);
 }
 
+/* A libc may be without one of them: then nobody calls it. */
+static void find_real_functions(void)
+{
+	for (struct door_real *const *r = __start_door_reals; r < __stop_door_reals; r++)
+		door_find(*r);
+	dlerror();
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	int r;
 
+	find_real_functions();
 	leave_children_alone();
 	r = gr_init(environ);
 	if (r < 0)
