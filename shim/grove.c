@@ -4,7 +4,9 @@
  * Finds libgrove-shim.so, puts it into LD_PRELOAD and executes the program.  The dynamic linker ignores LD_PRELOAD for some
  * programs and reads it never for others; such a program would run without grove and nobody would know.  So the launcher looks
  * at the file the way execve(2) and ld.so(8) will, and says in one line why it cannot work and what to do instead.
+ * With --explain it only tells what would happen (explain.h).
  */
+#include "explain.h"
 #include <grove/version.h>
 
 #include <elf.h>
@@ -42,6 +44,8 @@ static const struct option {
 };
 
 static const char *script;	/* while its interpreter is looked at */
+static char elf[PATH_MAX], elf_linker[PATH_MAX];	/* the program that was looked at last: what in the end will run */
+static const char *explains;		/* --explain was given: what follows it */
 
 static _Noreturn __attribute__((format(printf, 3, 4))) void refuse(int status, const char *file, const char *why, ...)
 {
@@ -80,6 +84,7 @@ static int help(void)
 		snprintf(left + n, sizeof(left) - (size_t)n, form[o->takes], o->argument);
 		printf("  %-16s  %s (%s=%s)\n", left, o->help, o->variable, value[o->takes]);
 	}
+	printf("  %-16s  instead of running the program, tell what would happen to its calls; =all: to each\n", "--explain[=all]");
 	printf("  %-16s  this text\n  %-16s  the version\n", "--help", "--version");
 	puts("\nExit status: the program's; 2 for a wrong option, 126 for a program grove cannot run, 127 for one not found.");
 	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -136,6 +141,10 @@ static int parse(int argc, char **argv)
 		if (!strcmp(argv[i], "--version")) {
 			puts("grove " GROVE_VERSION);
 			exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+		}
+		if (!strcmp(argv[i], "--explain") || !strcmp(argv[i], "--explain=all")) {
+			explains = argv[i] + strlen("--explain");
+			continue;
 		}
 		if (strncmp(argv[i], "--", 2) || !set_option(argv[i] + 2)) {
 			fprintf(stderr, "grove: unknown option %s; ", argv[i]);
@@ -268,6 +277,8 @@ static void check_elf(const char *file, int fd, const Elf64_Ehdr *h, size_t got)
 			refuse(EXIT_CANNOT, file, "a damaged ELF file; build or install it again");
 		linker[p.p_filesz - 1] = '\0';
 		check_linker(file, linker);
+		snprintf(elf, sizeof(elf), "%s", file);
+		snprintf(elf_linker, sizeof(elf_linker), "%s", linker);
 		return;
 	}
 	refuse(EXIT_CANNOT, file, "statically linked, so nothing can be preloaded; use a dynamically linked build");
@@ -378,6 +389,8 @@ int main(int argc, char **argv)
 	char *program = find_program(argv[first]);
 
 	check_file(program, 0);
+	if (explains)
+		return explain(*elf ? elf : program, elf_linker, *explains != '\0');
 	set_preload(find_shim());
 	execv(program, argv + first);
 	refuse(errno == ENOENT ? EXIT_MISSING : EXIT_CANNOT, program, "%s", strerror(errno));
