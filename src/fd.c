@@ -3,6 +3,7 @@
  */
 #include "fd.h"
 #include "hub.h"
+#include "mounts.h"
 #include "raw.h"
 #include "sched.h"
 #include <errno.h>
@@ -13,6 +14,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <asm/termbits.h>
+#include <asm/ioctls.h>
 
 #define CHUNKS		(GR_FD_MAX / GR_FD_CHUNK)
 
@@ -130,13 +133,40 @@ static bool is_signalfd(int fd)
 	return got < 0 || (got == sizeof(want) - 1 && memcmp(name, want, sizeof(want) - 1) == 0);
 }
 
+/* What fstat() says, without asking a server: a file that has a position is taken for a regular one. */
+static int type_of(struct gr_fd *f, struct stat *st)
+{
+	struct statx sx;
+
+	if (f->speed != GR_SPEED_SLOW)
+		return (int)raw(SYS_fstat, f->fd, st);
+	st->st_mode = S_IFREG;
+	if (raw(SYS_lseek, f->fd, 0, SEEK_CUR) == -ESPIPE && raw(SYS_statx, f->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &sx) == 0)
+		st->st_mode = sx.stx_mode;
+	return 0;
+}
+
+/* Is it a terminal? */
+static bool look_at_device(struct gr_fd *f)
+{
+	struct termios t;
+
+	f->kind = GR_KIND_POLL;
+	return raw(SYS_ioctl, f->fd, TCGETS, &t) == 0;
+}
+
 static int look_at(struct gr_fd *f)
 {
 	struct stat st;
 	long flags = raw(SYS_fcntl, f->fd, F_GETFL);
 
-	if (flags < 0 || raw(SYS_fstat, f->fd, &st) < 0)
+	if (flags < 0)
 		return -EBADF;
+	f->speed = (uint8_t)(gr_mounts_slow() ? gr_mounts_fd(f->fd) : GR_SPEED_NEW);
+	if (type_of(f, &st) < 0)
+		return -EBADF;
+	f->direct = (flags & O_DIRECT) != 0;
+	f->sync = (flags & O_DSYNC) != 0;
 	f->nonblock = (flags & O_NONBLOCK) != 0;
 	f->shared = true;
 	f->timeo[GR_READ] = f->timeo[GR_WRITE] = GR_NEVER;
@@ -153,7 +183,7 @@ static int look_at(struct gr_fd *f)
 	else if (!epoll_takes(f->fd))
 		f->kind = GR_KIND_OTHER;
 	else if (S_ISCHR(st.st_mode))
-		f->kind = GR_KIND_POLL;
+		f->tty = look_at_device(f);
 	else
 		f->kind = (f->signalfd = is_signalfd(f->fd)) ? GR_KIND_POLL : GR_KIND_NOWAIT;
 	f->poll_first = f->kind == GR_KIND_POLL ? GR_BIT(GR_READ) | GR_BIT(GR_WRITE) : 0;
@@ -191,6 +221,7 @@ void gr_fd_born(int fd, enum gr_fd_kind kind, bool nonblock)
 	if (f->kind != GR_KIND_NEW)	/* closed where we did not see it */
 		gr_fd_close(fd);
 	f->kind = (uint8_t)kind;
+	f->speed = GR_SPEED_NEW;
 	f->nonblock = nonblock;
 	f->shared = f->fifo = f->signalfd = false;
 	f->timeo[GR_READ] = f->timeo[GR_WRITE] = GR_NEVER;
@@ -199,11 +230,12 @@ void gr_fd_born(int fd, enum gr_fd_kind kind, bool nonblock)
 
 void gr_fd_dup(int from, int to)
 {
-	struct gr_fd *f = gr_fd_peek(from);
+	struct gr_fd *f = gr_fd_peek(from), *t = entry(to);		/* looked at when first used, and then taken for shared */
 
-	(void)to;		/* looked at when first used, and then taken for shared */
 	if (f)
-		f->shared = true;
+		f->shared = f->twin = true;
+	if (t)
+		t->twin = true;
 }
 
 /* --- waiting --------------------------------------------------------------------------------------------------------------- */
@@ -249,7 +281,7 @@ int gr_fd_wait(struct gr_fd_wait *w, int dir, gr_time deadline)
 	if (never_waits(f))
 		return 0;
 	join_waiters(f, &me, dir);
-	r = gr_park("fd", deadline, GR_PARK_INTR);
+	r = gr_park("fd", deadline, GR_PARK_INTR | (f->kind == GR_KIND_POLL ? GR_PARK_LOOKS : 0));
 	gr_list_del(&me.link);
 	if (me.moved) {
 		if (w->moved)
@@ -284,7 +316,7 @@ int gr_fd_wait_many(struct gr_fd_want *wants, size_t n, gr_time deadline)
 		if (wants[i].dirs & GR_BIT(GR_WRITE))
 			join_waiters(f, &wants[i].out, GR_WRITE);
 	}
-	r = gr_park("poll", deadline, GR_PARK_INTR);
+	r = gr_park("poll", deadline, GR_PARK_INTR | GR_PARK_LOOKS);
 	for (size_t i = 0; i < n; i++) {
 		gr_list_del(&wants[i].in.link);
 		gr_list_del(&wants[i].out.link);
@@ -364,9 +396,11 @@ void gr_fd_close(int fd)
 	gr_hub_unwatch(f, fd);
 	f->gen++;
 	f->kind = GR_KIND_NEW;
-	f->listening = f->drained = f->lingers = f->own = false;
+	f->listening = f->drained = f->lingers = f->own = f->twin = false;
 	f->poll_first = 0;
 	f->movers = 0;
+	f->speed = GR_SPEED_NEW;
+	f->moving = 0;
 }
 
 /* --- fork ------------------------------------------------------------------------------------------------------------------- */

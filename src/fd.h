@@ -24,7 +24,7 @@ enum gr_fd_kind {
 	GR_KIND_DGRAM,		/* socket that keeps messages apart, datagram, seqpacket, raw: MSG_DONTWAIT */
 	GR_KIND_NOWAIT,		/* RWF_NOWAIT, which pipes, eventfd and timerfd know; where it fails, poll_first */
 	GR_KIND_POLL,		/* poll first: tty, pty, signalfd, epoll, message queues */
-	GR_KIND_FILE,		/* regular file or directory: always ready; RWF_NOWAIT for cached pages, else offload */
+	GR_KIND_FILE,		/* regular file, directory, block device: always ready, but may wait for a disk or a server (green/disk.c) */
 	GR_KIND_OTHER,		/* epoll refuses it and it is no file (/dev/null, /dev/zero): calls go straight through */
 };
 
@@ -36,7 +36,7 @@ struct gr_fd {
 	bool nonblock;			/* O_NONBLOCK, as last seen; certain only when !shared */
 	bool shared;			/* others may change O_NONBLOCK: duplicated, inherited, or from before a fork */
 	bool drained;			/* the last receive on this stream came up short: park before trying again */
-	uint8_t poll_first;		/* GR_BIT(direction): RWF_NOWAIT is not for this file, wait for readiness before each try */
+	uint8_t poll_first;		/* GR_BIT(direction): RWF_NOWAIT is not for this file; unless it is FILE, look for readiness first */
 	uint8_t armed;			/* GR_BIT(GR_READ) | GR_BIT(GR_WRITE): directions the hub watches */
 	bool own;			/* grove's: the program must not see it */
 	bool registered;		/* the kernel may have it in the hub's epoll set: libev never takes a stopped one out */
@@ -51,6 +51,13 @@ struct gr_fd {
 	gr_time timeo[2];		/* SO_RCVTIMEO, SO_SNDTIMEO as durations; GR_NEVER when unset */
 	struct gr_list hub_link;	/* in the hub's list of entries to look at */
 	unsigned movers;		/* waiters that were moved here from a closed descriptor; the last closes it */
+
+	uint8_t speed;			/* of files: enum gr_speed (mounts.h), NEW until it matters */
+	bool direct;			/* O_DIRECT, as last seen: no page cache to look into */
+	bool sync;			/* O_SYNC, O_DSYNC: a write waits for the disk */
+	bool tty;			/* a terminal: a write to it may be made in pieces */
+	bool twin;			/* duplicated: another descriptor has the same position */
+	uint16_t moving;		/* calls at the file's own position that are being made by offload threads */
 } __attribute__((aligned(64)));
 
 struct gr_waiter {

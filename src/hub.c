@@ -13,6 +13,7 @@
 #include "raw.h"
 #include "sched.h"
 #include "signal.h"
+#include "uring.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -232,7 +233,7 @@ static void run_timers(struct gr_carrier *c)
 /* Without waiting: can a look at the descriptors find anything? */
 static bool anything_to_see(void)
 {
-	return gr_loop_watches() || __atomic_load_n(&hub.notes, __ATOMIC_RELAXED) || gr_offload_came();
+	return gr_loop_watches() || __atomic_load_n(&hub.notes, __ATOMIC_RELAXED) || gr_offload_came() || gr_uring_busy();
 }
 
 bool gr_hub_due(void)

@@ -10,6 +10,7 @@
 #include "mem.h"
 #include "offload.h"
 #include "raw.h"
+#include "uring.h"
 #include <errno.h>
 #include <ev.h>
 #include <sys/mman.h>
@@ -24,7 +25,8 @@ struct watch {
 static struct ev_loop *loop;
 static unsigned watched;		/* active watchers; never less than there are */
 static struct watch *free_watches;
-static struct ev_io kick_io, timer_io;
+static struct ev_io kick_io, timer_io, signal_io;
+static void (*signals_fn)(void);
 static struct ev_periodic far;
 
 struct ev_loop *gr_hub_loop(void)
@@ -162,7 +164,25 @@ static void on_kick(struct ev_loop *l, struct ev_io *io, int events)
 	(void)l, (void)events;
 	raw(SYS_read, io->fd, &n, sizeof(n));
 	gr_offload_done();
+	gr_uring_done();
 	gr_hub_notes();
+}
+
+static void on_signals(struct ev_loop *l, struct ev_io *io, int events)
+{
+	(void)l, (void)io, (void)events;
+	signals_fn();
+}
+
+void gr_loop_signals(int fd, void (*fn)(void))
+{
+	if (ev_is_active(&signal_io))
+		gr_loop_stop_io(&signal_io);
+	signals_fn = fn;
+	if (!fn)
+		return;
+	ev_io_init(&signal_io, on_signals, fd, EV_READ);
+	gr_loop_start_io(&signal_io);
 }
 
 static void on_far(struct ev_loop *l, struct ev_periodic *p, int events)
@@ -201,4 +221,5 @@ void gr_loop_fork_child(void)
 {
 	loop = NULL;
 	watched = 0;
+	ev_init(&signal_io, on_signals);
 }

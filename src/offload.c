@@ -34,10 +34,14 @@ struct job {
 	long ret;
 	int raised;			/* SIGPIPE or SIGXFSZ, or 0 */
 	uint8_t kind;			/* WAIT or DISK */
+	bool deaf;			/* nothing breaks it off, although it may take for ever */
+	bool exact;			/* EINTR is for the caller to see: the kernel would not make the call again */
 	bool done;			/* set by the carrier */
+	bool in_line;			/* the queue is full: it waits for a place there */
+	bool starved;			/* in the queue because no thread can be made */
 	struct gr_greenlet *g;
 	struct worker *w;		/* NULL while in the queue */
-	struct gr_list link;		/* in pool.queue[kind] */
+	struct gr_list link;		/* in pool.queue[kind] or pool.line[kind] */
 };
 
 enum { WAIT, DISK };			/* signals break it off, it may take for ever; they do not, and it ends by itself */
@@ -59,7 +63,9 @@ struct worker {
 static struct pool {
 	struct gr_list idle;		/* the latest first, so that the others get bored */
 	struct gr_list busy, ending;
-	struct gr_list queue[2];	/* jobs of each kind without a thread */
+	struct gr_list queue[2];	/* jobs of each kind without a thread: as many as there may be, */
+	struct gr_list line[2];		/* and those for which there is no room */
+	unsigned queued[2];
 	unsigned running[2];		/* those with one */
 	struct worker *done;		/* pushed by workers, taken as a whole by the carrier */
 	unsigned threads, idles;
@@ -67,9 +73,11 @@ static struct pool {
 	struct gr_offload_stats stats;
 	bool started;
 } pool = { .idle = { &pool.idle, &pool.idle }, .busy = { &pool.busy, &pool.busy }, .ending = { &pool.ending, &pool.ending },
-	   .queue = { { &pool.queue[WAIT], &pool.queue[WAIT] }, { &pool.queue[DISK], &pool.queue[DISK] } } };
+	   .queue = { { &pool.queue[WAIT], &pool.queue[WAIT] }, { &pool.queue[DISK], &pool.queue[DISK] } },
+	   .line = { { &pool.line[WAIT], &pool.line[WAIT] }, { &pool.line[DISK], &pool.line[DISK] } } };
 
 unsigned gr_offload_max[2] = { GR_OFFLOAD_WAITS, GR_OFFLOAD_DISK };
+unsigned gr_offload_queue_max = GR_OFFLOAD_QUEUE;
 gr_time gr_offload_linger = GR_SEC(2);
 
 /* --- on the worker's thread -------------------------------------------------------------------------------------------------------- */
@@ -87,11 +95,16 @@ static int raised_signal(long ret)
 	return sig > 0 ? (int)sig : 0;
 }
 
+static bool interrupted(long ret)
+{
+	return ret == -EINTR || ret == -GR_ERESTART;
+}
+
 static void make_call(struct worker *w, struct job *job)
 {
-	do		/* EINTR without being cancelled: the process was stopped, or the signal was meant for the job before */
+	do		/* interrupted without being cancelled: the process was stopped, or the signal was meant for the job before */
 		job->ret = gr_raw_interruptible(&w->cancelled, job->call);
-	while (job->ret == -EINTR && !__atomic_load_n(&w->cancelled, __ATOMIC_ACQUIRE));
+	while (interrupted(job->ret) && !__atomic_load_n(&w->cancelled, __ATOMIC_ACQUIRE));
 	job->raised = raised_signal(job->ret);
 }
 
@@ -251,25 +264,45 @@ static bool give_to_idle(struct job *job)
 	return false;
 }
 
-/* 0: a thread makes the call.  -EBUSY: it has to wait for one.  -errno: there is no thread and none can be made. */
+/* 0: a thread makes the call.  -EBUSY: it has to wait for one.  -errno: there is none for it, and none can be made. */
 static long start(struct job *job)
 {
-	long r = -EBUSY;
-
 	job->w = NULL;
 	bury();
 	if (pool.running[job->kind] >= gr_offload_max[job->kind])
-		return r;
-	if (give_to_idle(job))
-		return 0;
-	r = new_worker(job);
-	return r < 0 && !gr_list_empty(&pool.busy) ? -EBUSY : r;
+		return -EBUSY;
+	return give_to_idle(job) ? 0 : new_worker(job);
 }
 
 static void dismiss(struct worker *w)
 {
 	order(w, END);
 	no_longer_idle(w, &pool.ending);
+}
+
+/* --- on the carrier: the queues ---------------------------------------------------------------------------------------------------------- */
+
+static void enqueue(struct job *job)
+{
+	job->in_line = pool.queued[job->kind] >= gr_offload_queue_max;
+	gr_list_push(job->in_line ? &pool.line[job->kind] : &pool.queue[job->kind], &job->link);
+	if (!job->in_line && ++pool.queued[job->kind] > pool.stats.queued_at_most)
+		pool.stats.queued_at_most = pool.queued[job->kind];
+}
+
+/* There is room for the first one in line. */
+static void dequeue(struct job *job)
+{
+	gr_list_del(&job->link);
+	if (job->in_line)
+		return;
+	pool.queued[job->kind]--;
+	if (!gr_list_empty(&pool.line[job->kind])) {
+		struct job *next = gr_list_first(&pool.line[job->kind], struct job, link);
+
+		gr_list_del(&next->link);
+		enqueue(next);
+	}
 }
 
 /* --- on the carrier: calls ------------------------------------------------------------------------------------------------------------- */
@@ -286,8 +319,8 @@ static void cancel(struct job *job)
 	struct gr_carrier *c = gr_carrier();
 
 	if (!job->w) {
-		gr_list_del(&job->link);
-		job->ret = -EINTR;
+		dequeue(job);
+		job->ret = -GR_ERESTART;
 		job->done = true;
 		return;
 	}
@@ -295,16 +328,21 @@ static void cancel(struct job *job)
 	raw(SYS_tgkill, c->pid, job->w->tid, GR_SIG_INTERRUPT);
 }
 
-/* What broke it off (-EINTR, -ETIMEDOUT, -GR_EBROKEN), or 0. */
+static void serve(struct gr_list *queue);
+
+/* What broke it off (-EINTR, -ETIMEDOUT, -GR_EBROKEN), or 0.  Where no thread can be made there may be one later: nobody tells us when. */
 static int wait_for(struct job *job, gr_time deadline)
 {
 	int broken = 0;
 
 	while (!job->done) {
-		bool may = !broken && job->kind == WAIT;
-		int r = gr_park("offload", may ? deadline : GR_NEVER, may ? GR_PARK_INTR : 0);
+		bool may = !broken && job->kind == WAIT && !job->deaf;
+		gr_time until = may ? deadline : GR_NEVER, again = job->starved && !job->w ? gr_deadline(GR_OFFLOAD_AGAIN) : GR_NEVER;
+		int r = gr_park("offload", again < until ? again : until, may ? GR_PARK_INTR : 0);
 
-		if (r < 0 && may && !job->done) {
+		if (r == -ETIMEDOUT && again < until) {
+			serve(&pool.queue[job->kind]);
+		} else if (r < 0 && may && !job->done) {
 			broken = r;
 			cancel(job);
 		}
@@ -324,12 +362,12 @@ static void raise_for(struct gr_greenlet *g, int sig)
 	gr_signal_send(g, sig, &info);
 }
 
-/* No thread to be had. */
+/* No thread to be had for a call that ends by itself: nobody would be served before it, and others may be held up by it. */
 static long here(const struct job *job)
 {
 	const long *a = job->call;
 
-	return job->kind == DISK ? raw_syscall6(a[0], a[1], a[2], a[3], a[4], a[5], a[6]) : -EAGAIN;
+	return raw_syscall6(a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
 }
 
 static long offload(gr_time deadline, struct job *job)
@@ -344,17 +382,21 @@ static long offload(gr_time deadline, struct job *job)
 		r = gr_hub_start();
 	if (r == 0)
 		r = start(job);
-	if (r == -EBUSY)
-		gr_list_push(&pool.queue[job->kind], &job->link);
-	else if (r < 0)
+	if (r < 0 && r != -EBUSY && job->kind == DISK && !pool.running[DISK])
 		return here(job);
 	pool.stats.calls++;
+	if (r < 0) {
+		job->starved = r != -EBUSY;
+		enqueue(job);
+	}
 	broken = wait_for(job, deadline);
 	if (job->raised)
 		raise_for(job->g, job->raised);
-	if (job->ret != -EINTR || job->kind == DISK)
+	if (!interrupted(job->ret) || job->kind == DISK)
 		return job->ret;
-	return broken == -ETIMEDOUT || broken == -GR_EBROKEN ? broken : -GR_ERESTART;
+	if (broken == -ETIMEDOUT || broken == -GR_EBROKEN)
+		return broken;
+	return job->exact ? job->ret : -GR_ERESTART;
 }
 
 long gr_offload_until(gr_time deadline, long nr, long a, long b, long c, long d, long e, long f)
@@ -376,6 +418,20 @@ long gr_offload_nointr(long nr, long a, long b, long c, long d, long e, long f)
 	return offload(GR_NEVER, &job);
 }
 
+long gr_offload_exact(long nr, long a, long b, long c, long d, long e, long f)
+{
+	struct job job = { .call = { nr, a, b, c, d, e, f }, .exact = true };
+
+	return offload(GR_NEVER, &job);
+}
+
+long gr_offload_deaf(long nr, long a, long b, long c, long d, long e, long f)
+{
+	struct job job = { .call = { nr, a, b, c, d, e, f }, .exact = true, .deaf = true };
+
+	return offload(GR_NEVER, &job);
+}
+
 /* --- results ----------------------------------------------------------------------------------------------------------------------------- */
 
 static void now_idle(struct worker *w)
@@ -388,18 +444,19 @@ static void now_idle(struct worker *w)
 		dismiss(w);
 }
 
-/* Threads have become free. */
+/* Threads have become free, or can be made again. */
 static void serve(struct gr_list *queue)
 {
 	while (!gr_list_empty(queue)) {
 		struct job *job = gr_list_first(queue, struct job, link);
 		long r = start(job);
+		bool alone = r < 0 && r != -EBUSY && job->kind == DISK && !pool.running[DISK];
 
-		if (r == -EBUSY)
+		if (r < 0 && !alone)
 			return;
-		gr_list_del(&job->link);
-		if (r < 0) {
-			job->ret = -EAGAIN;
+		dequeue(job);
+		if (alone) {
+			job->ret = here(job);
 			finish_job(job);
 		}
 	}
@@ -474,6 +531,9 @@ void gr_offload_reset(void)
 	unmap_all(&pool.ending);
 	gr_list_init(&pool.queue[WAIT]);
 	gr_list_init(&pool.queue[DISK]);
+	gr_list_init(&pool.line[WAIT]);
+	gr_list_init(&pool.line[DISK]);
+	pool.queued[WAIT] = pool.queued[DISK] = 0;
 	pool.running[WAIT] = pool.running[DISK] = 0;
 	pool.done = NULL;
 	pool.threads = pool.idles = 0;
@@ -486,4 +546,28 @@ void gr_offload_get_stats(struct gr_offload_stats *ret_stats)
 	*ret_stats = pool.stats;
 	ret_stats->threads = pool.threads;
 	ret_stats->idle = pool.idles;
+	ret_stats->queued = pool.queued[WAIT] + pool.queued[DISK];
+}
+
+/* GROVE_OFFLOAD_MAX=WAITS[,DISK] */
+void gr_offload_start(char **env)
+{
+	static const char name[] = "GROVE_OFFLOAD_MAX=";
+
+	for (; env && *env; env++) {
+		const char *at = *env;
+
+		for (size_t i = 0; i < sizeof(name) - 1 && at; i++)
+			at = at[i] == name[i] ? at : NULL;
+		at = at ? at + sizeof(name) - 1 : NULL;
+		for (int kind = WAIT; at && kind <= DISK; kind++) {
+			unsigned n = 0;
+
+			while (*at >= '0' && *at <= '9' && n < GR_OFFLOAD_MOST)
+				n = n * 10 + (unsigned)(*at++ - '0');
+			if (n && n <= GR_OFFLOAD_MOST)
+				gr_offload_max[kind] = n;
+			at = *at == ',' ? at + 1 : NULL;
+		}
+	}
 }

@@ -23,16 +23,27 @@
  * likes; calls that end by themselves are counted apart, so that they are never stuck behind those. */
 #define GR_OFFLOAD_WAITS	1024
 #define GR_OFFLOAD_DISK		64
+#define GR_OFFLOAD_MOST		30000		/* what GROVE_OFFLOAD_MAX may set them to */
+#define GR_OFFLOAD_QUEUE	4096		/* calls of each kind without a thread; who comes when there are as many waits for room */
+#define GR_OFFLOAD_AGAIN	GR_MS(20)	/* when to try again, where the kernel makes no more threads for us */
 
 /*
  * gr_offload - make system call @nr on another kernel thread, park until it is done
  * Parks: yes.  Returns what the call returned; -GR_ERESTART when a signal for the calling greenlet interrupted it (the kernel
- * thread's call has then ended with EINTR; if it was just done, its result is returned instead); -GR_EBROKEN likewise (scope.h); -EAGAIN if no thread can be made.
+ * thread's call has then ended with EINTR; if it was just done, its result is returned instead); -GR_EBROKEN likewise (scope.h).
+ * Where no thread can be made it waits until one can.
  */
 long gr_offload(long nr, long a, long b, long c, long d, long e, long f);
 
 /* The same with a time limit: -ETIMEDOUT when @deadline passes first and the call could be interrupted. */
 long gr_offload_until(gr_time deadline, long nr, long a, long b, long c, long d, long e, long f);
+
+/* The same for calls that a signal may end with EINTR for good, whatever SA_RESTART says (files that a server answers for): -EINTR is what the
+ * kernel said, -GR_ERESTART is left for those that it would have made again. */
+long gr_offload_exact(long nr, long a, long b, long c, long d, long e, long f);
+
+/* For what must not be begun twice and may take for ever: closing a file that a server keeps.  The result, however long it takes. */
+long gr_offload_deaf(long nr, long a, long b, long c, long d, long e, long f);
 
 /* For calls that signals do not end in the kernel either (fsync, reading files): the result, however long it takes.  When no thread can be
  * made, the carrier makes the call itself. */
@@ -59,12 +70,16 @@ bool gr_offload_end_idle(void);
 
 struct gr_offload_stats {
 	unsigned threads, idle, at_most;	/* now, idle now, most at once */
+	unsigned queued, queued_at_most;	/* calls without a thread now; most of a kind at once */
 	uint64_t calls;
 };
 void gr_offload_get_stats(struct gr_offload_stats *ret_stats);
 
-/* The two limits, and how long an idle thread stays; tests change them, nobody else does. */
-extern unsigned gr_offload_max[2];
+/* The limits as the environment has them: GROVE_OFFLOAD_MAX. */
+void gr_offload_start(char **env);
+
+/* The limits, and how long an idle thread stays; tests change them, nobody else does. */
+extern unsigned gr_offload_max[2], gr_offload_queue_max;
 extern gr_time gr_offload_linger;
 
 #endif

@@ -78,6 +78,7 @@ struct gr_greenlet {
 
 #define GR_PARK_INTR	GR_BIT(0)	/* a signal for this greenlet may end it: -EINTR; so may its limit (scope.h): -GR_EBROKEN */
 #define GR_PARK_HOLD	GR_BIT(1)	/* the limit may not: the caller has no way to tell anyone */
+#define GR_PARK_LOOKS	GR_BIT(3)	/* may be woken for nothing: it looks at descriptors, perhaps at a signalfd */
 #define GR_PARK_API	GR_BIT(2)	/* in a function of the API, which can be told that nobody is left to end its wait */
 
 #define GR_FIRST_TID	0x20000000	/* beyond the kernel's range (2^22), and within the 30 bits of a futex owner word */
@@ -110,8 +111,7 @@ struct gr_carrier {
 	int budget;			/* green calls left before the current greenlet must yield */
 	uint8_t tick;			/* GR_TICK_* */
 	int pid, tid;			/* of the kernel */
-	uint64_t kernel_mask;		/* the signal mask the kernel has for us now, */
-	uint64_t kernel_mask_for;	/* which is that for greenlets with this one */
+	uint64_t kernel_mask;		/* the signal mask the kernel has for us now */
 	volatile unsigned signals_arrived, signals_collected;	/* signal.c: how many ever */
 	struct gr_greenlet *altstack_of;	/* whose alternate stack the kernel has; NULL while nobody ever had one */
 	struct gr_greenlet *corpse;	/* ended, its record to be freed by whoever runs next */
@@ -166,6 +166,12 @@ static inline struct gr_carrier *gr_carrier(void)
 static inline bool gr_natives_left(const struct gr_carrier *c)
 {
 	return (int)(__atomic_load_n(&c->native_threads, __ATOMIC_SEQ_CST) - __atomic_load_n(&c->own_threads, __ATOMIC_SEQ_CST)) > 0;
+}
+
+/* Is there nobody but the caller to be held up by a call that waits?  Users of the API may have callbacks and posts from other threads. */
+static inline bool gr_alone(const struct gr_carrier *c)
+{
+	return c->stats.alive == 1 && !c->api_on;
 }
 
 /* Is the calling code a greenlet of the carrier, outside the runtime?  False on foreign kernel threads, in the hub, and within

@@ -7,7 +7,9 @@
 #include "fd.h"
 #include "futex_queue.h"
 #include "gate.h"
+#include "green/rings.h"
 #include "hub.h"
+#include "mounts.h"
 #include "offload.h"
 #include "preempt.h"
 #include "raw.h"
@@ -15,6 +17,7 @@
 #include "signal.h"
 #include "stats.h"
 #include "threads.h"
+#include "uring.h"
 #include <errno.h>
 
 /* Kernel threads from before us (made by a constructor) stay kernel threads. */
@@ -47,6 +50,7 @@ int gr_init_unpatched(char **env)
 	if (r < 0)
 		return r;
 	gr_stats_start(env);
+	gr_offload_start(env);
 	c->native_threads = other_threads();
 	c->natives = c->native_threads != 0;
 	gr_futex_natives_moved = c->natives;		/* those wait already */
@@ -84,6 +88,9 @@ void gr_forked_child(void)
 	gr_signal_fork_child();
 	gr_futex_reset();
 	gr_offload_reset();
+	gr_mounts_fork_child();
+	gr_uring_fork_child();
+	gr_ring_forked();
 	gr_dns_fork_child();
 	gr_api_fork_child();
 }

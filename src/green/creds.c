@@ -2,8 +2,10 @@
  * creds.c - calls that change what the kernel thread is allowed to do or to see: the offload threads made before are not to be used again
  */
 #include "green.h"
+#include "../mounts.h"
 #include "../offload.h"
 #include "../raw.h"
+#include "../uring.h"
 #include <errno.h>
 #include <time.h>
 
@@ -30,8 +32,13 @@ CHANGES_CREDENTIALS(green_setfsuid, SYS_setfsuid)
 CHANGES_CREDENTIALS(green_setfsgid, SYS_setfsgid)
 CHANGES_CREDENTIALS(green_setgroups, SYS_setgroups)
 CHANGES_CREDENTIALS(green_capset, SYS_capset)
-CHANGES_CREDENTIALS(green_seccomp, SYS_seccomp)
 CHANGES_CREDENTIALS(green_landlock_restrict_self, SYS_landlock_restrict_self)
+
+long green_seccomp(long a, long b, long c)
+{
+	gr_uring_forbid();
+	return changed(raw(SYS_seccomp, a, b, c));
+}
 
 /* User and process name spaces are only for processes with one kernel thread; ours may be there just because something was offloaded
  * before.  The kernel forgets a thread that has ended within microseconds. */
@@ -45,6 +52,7 @@ static long alone(long nr, long a, long b)
 		raw(SYS_nanosleep, &moment, 0);
 		r = raw(nr, a, b);
 	}
+	gr_mounts_changed();
 	return changed(r);
 }
 

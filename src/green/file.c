@@ -4,6 +4,7 @@
  * Where the kernel has a form of the call that does not wait, that is tried first, on the carrier; offload threads are for the rest.
  */
 #include "green.h"
+#include "disk.h"
 #include "../fd.h"
 #include "../offload.h"
 #include "../raw.h"
@@ -44,6 +45,8 @@ static bool open_may_wait(int dir, const char *path, uint64_t flags)
 
 long green_openat(int dir, const char *path, int flags, mode_t mode)
 {
+	if (GR_UNLIKELY(gr_path_slow(dir, path)))
+		return gr_offload_exact(SYS_openat, dir, (long)path, flags, mode, 0, 0);
 	if (GR_UNLIKELY(open_may_wait(dir, path, (unsigned)flags)))
 		return gr_offload(SYS_openat, dir, (long)path, flags, mode, 0, 0);
 	return raw(SYS_openat, dir, path, flags, mode);
@@ -63,6 +66,8 @@ long green_openat2(int dir, const char *path, struct open_how *how, size_t size)
 {
 	uint64_t flags;
 
+	if (GR_UNLIKELY(gr_path_slow(dir, path)))
+		return gr_offload_exact(SYS_openat2, dir, (long)path, (long)how, (long)size, 0, 0);
 	if (size >= sizeof(*how) && gr_user_read(&flags, &how->flags, sizeof(flags)) == 0 && open_may_wait(dir, path, flags))
 		return gr_offload(SYS_openat2, dir, (long)path, (long)how, (long)size, 0, 0);
 	return raw(SYS_openat2, dir, path, how, size);
@@ -72,8 +77,11 @@ long green_openat2(int dir, const char *path, struct open_how *how, size_t size)
 
 long green_flock(int fd, int op)
 {
-	long r = raw(SYS_flock, fd, op | LOCK_NB);
+	long r;
 
+	if (gr_disk_slow(fd))
+		return gr_offload_exact(SYS_flock, fd, op, 0, 0, 0, 0);
+	r = raw(SYS_flock, fd, op | LOCK_NB);
 	if (r != -EAGAIN || (op & LOCK_NB))
 		return r;
 	return gr_offload(SYS_flock, fd, op, 0, 0, 0, 0);
@@ -86,11 +94,19 @@ static long lock_range(int fd, int cmd, int cmd_now, long arg)
 	return r == -EAGAIN || r == -EACCES ? gr_offload(SYS_fcntl, fd, cmd, arg, 0, 0, 0) : r;
 }
 
+static bool locks(int cmd)
+{
+	return cmd == F_SETLKW || cmd == F_SETLK || cmd == F_GETLK || cmd == F_OFD_SETLKW || cmd == F_OFD_SETLK || cmd == F_OFD_GETLK ||
+	       cmd == F_SETLEASE;
+}
+
 long green_fcntl(int fd, int cmd, long arg)
 {
 	struct gr_fd *f;
 	long r;
 
+	if (locks(cmd) && gr_disk_slow(fd))
+		return gr_offload_exact(SYS_fcntl, fd, cmd, arg, 0, 0, 0);
 	if (cmd == F_SETLKW)
 		return lock_range(fd, cmd, F_SETLK, arg);
 	if (cmd == F_OFD_SETLKW)
@@ -102,8 +118,10 @@ long green_fcntl(int fd, int cmd, long arg)
 		gr_fd_dup(fd, (int)r);
 	} else if (cmd == F_SETFL) {
 		f = gr_fd_peek(fd);
-		if (f)
+		if (f) {
 			f->nonblock = (arg & O_NONBLOCK) != 0;
+			f->direct = (arg & O_DIRECT) != 0;
+		}
 	}
 	return r;
 }

@@ -67,6 +67,12 @@ long green_rt_sigsuspend(const uint64_t *set, size_t size);
 long green_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct timespec *timeout, size_t size);
 long green_timer_create(clockid_t clock, const struct sigevent *event, int *ret_id);
 long green_timer_delete(int id);
+long green_timer_settime(int id, int flags, const struct itimerspec *at, struct itimerspec *was);
+long green_timer_getoverrun(int id);
+long green_signalfd(int fd, const uint64_t *mask, size_t size);
+long green_signalfd4(int fd, const uint64_t *mask, size_t size, int flags);
+long green_kill(int pid, int sig);
+long green_rt_sigqueueinfo(int pid, int sig, const siginfo_t *info);
 long green_sigaltstack(const stack_t *ss, stack_t *old);
 
 /* io.c */
@@ -136,6 +142,11 @@ long green_semop(int semid, struct sembuf *ops, size_t n);
 long green_semtimedop(int semid, struct sembuf *ops, size_t n, const struct timespec *timeout);
 long green_msgsnd(int msqid, const void *msg, size_t size, int flags);
 long green_msgrcv(int msqid, void *msg, size_t size, long type, int flags);
+struct io_uring_params;
+long green_io_uring_setup(unsigned entries, struct io_uring_params *params);
+long green_io_uring_register(int fd, unsigned op, void *arg, unsigned n);
+long green_io_uring_enter(int fd, unsigned submit, unsigned min, unsigned flags, const void *arg, size_t size);
+
 long green_mq_timedsend(int mq, const char *msg, size_t size, unsigned prio, const struct timespec *until);
 long green_mq_timedreceive(int mq, char *msg, size_t size, unsigned *prio, const struct timespec *until);
 
@@ -145,6 +156,28 @@ long green_munmap(uintptr_t addr, size_t size);
 long green_mremap(uintptr_t from, size_t old_size, size_t new_size, int flags, uintptr_t to);
 long green_shmat(int id, uintptr_t addr, int flags);
 long green_mprotect(uintptr_t addr, size_t size, int prot);
+
+/* path.c */
+#define GR_SIX(name) long name(long a, long b, long c, long d, long e, long f)
+GR_SIX(green_stat); GR_SIX(green_lstat); GR_SIX(green_access); GR_SIX(green_readlink); GR_SIX(green_chdir);
+GR_SIX(green_truncate); GR_SIX(green_mkdir); GR_SIX(green_rmdir); GR_SIX(green_unlink); GR_SIX(green_mknod); GR_SIX(green_chmod);
+GR_SIX(green_chown); GR_SIX(green_lchown); GR_SIX(green_utime); GR_SIX(green_utimes); GR_SIX(green_statfs);
+GR_SIX(green_setxattr); GR_SIX(green_lsetxattr); GR_SIX(green_getxattr); GR_SIX(green_lgetxattr); GR_SIX(green_listxattr);
+GR_SIX(green_llistxattr); GR_SIX(green_removexattr); GR_SIX(green_lremovexattr); GR_SIX(green_newfstatat); GR_SIX(green_statx);
+GR_SIX(green_faccessat); GR_SIX(green_faccessat2); GR_SIX(green_readlinkat); GR_SIX(green_mkdirat); GR_SIX(green_unlinkat);
+GR_SIX(green_mknodat); GR_SIX(green_fchmodat); GR_SIX(green_fchmodat2); GR_SIX(green_fchownat); GR_SIX(green_utimensat);
+GR_SIX(green_futimesat); GR_SIX(green_name_to_handle_at); GR_SIX(green_setxattrat); GR_SIX(green_getxattrat);
+GR_SIX(green_listxattrat); GR_SIX(green_removexattrat); GR_SIX(green_file_getattr); GR_SIX(green_file_setattr);
+GR_SIX(green_fstat); GR_SIX(green_fstatfs); GR_SIX(green_fchmod); GR_SIX(green_fchown); GR_SIX(green_fchdir);
+GR_SIX(green_fsetxattr); GR_SIX(green_fgetxattr); GR_SIX(green_flistxattr); GR_SIX(green_fremovexattr);
+GR_SIX(green_open_by_handle_at); GR_SIX(green_rename); GR_SIX(green_link); GR_SIX(green_symlink); GR_SIX(green_renameat);
+GR_SIX(green_renameat2); GR_SIX(green_linkat); GR_SIX(green_symlinkat); GR_SIX(green_inotify_add_watch);
+GR_SIX(green_fanotify_mark); GR_SIX(green_chroot);
+long green_lseek(long fd, long at, long whence);
+long green_getdents(long fd, long entries, long n);
+long green_getdents64(long fd, long entries, long n);
+long green_ftruncate(int fd, off_t size);
+bool gr_path_slow(int dir, const char *path);		/* may a call on it wait for a server? */
 
 /* file.c */
 long green_open(const char *path, int flags, mode_t mode);

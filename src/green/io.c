@@ -2,6 +2,7 @@
  * io.c - read and write in all their forms, and descriptors made, duplicated and closed
  */
 #include "green.h"
+#include "disk.h"
 #include "try.h"
 #include "../hub.h"
 #include "../offload.h"
@@ -20,8 +21,6 @@
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 8
 #endif
-
-#define HERE	(-1l)		/* as an offset of preadv2 and pwritev2: the file's own position */
 
 /* RWF_NOWAIT is not for every file. */
 static bool no_nowait(struct gr_try *t, long r)
@@ -67,43 +66,13 @@ static long read_try(struct gr_try *t, const struct iovec *iov, int n)
 		return raw(SYS_recvmsg, fd, &m, MSG_DONTWAIT);
 	}
 	if (!(t->f->poll_first & GR_BIT(GR_READ))) {
-		r = raw(SYS_preadv2, fd, iov, n, HERE, HERE, RWF_NOWAIT);
+		r = raw(SYS_preadv2, fd, iov, n, GR_HERE, GR_HERE, RWF_NOWAIT);
 		if (!no_nowait(t, r))
 			return r;
 	}
+	if (GR_UNLIKELY(t->f->signalfd) && gr_signal_shows())
+		return gr_signal_read_fd(fd, iov, n);
 	return gr_ready_now(fd, GR_READ) ? raw(SYS_readv, fd, iov, n) : read_unready(t, iov, n);
-}
-
-/* The rest of a read that page cache answered in part: end of file, or pages to be waited for. */
-static long read_rest(int fd, const struct iovec *iov, int n, long got, off_t at)
-{
-	struct gr_iov rest;
-	long r = 0;
-
-	if (gr_iov_copy(&rest, iov, n) < 0)
-		return got;
-	gr_iov_skip(&rest, (size_t)got);
-	if (rest.n) {
-		if (at >= 0)
-			at += got;
-		r = raw(SYS_preadv2, fd, rest.v, rest.n, at, at >> 63, RWF_NOWAIT);
-		if (r == -EAGAIN)
-			r = gr_offload_nointr(SYS_preadv2, fd, (long)rest.v, rest.n, at, at >> 63, 0);
-	}
-	gr_iov_free(&rest);
-	return r > 0 ? got + r : got;
-}
-
-/* A regular file: cached pages at once, others by an offload thread, so that the disk holds up nobody else. */
-static long read_file(int fd, const struct iovec *iov, int n, size_t bytes, off_t at)
-{
-	long r = raw(SYS_preadv2, fd, iov, n, at, at >> 63, RWF_NOWAIT);
-
-	if (r == -EOPNOTSUPP || r == -EINVAL)
-		return raw(SYS_preadv2, fd, iov, n, at, at >> 63, 0);
-	if (r == -EAGAIN)
-		return gr_offload_nointr(SYS_preadv2, fd, (long)iov, n, at, at >> 63, 0);
-	return r > 0 && (size_t)r < bytes ? read_rest(fd, iov, n, r, at) : r;
 }
 
 static long read_loop(struct gr_try *t, const struct iovec *iov, int n)
@@ -128,8 +97,12 @@ long green_read(int fd, void *buf, size_t n)
 		return green_recvfrom(fd, buf, n, 0, NULL, NULL);
 	if (n > INT_MAX - GR_PAGE + 1)
 		iov.iov_len = INT_MAX - GR_PAGE + 1;		/* MAX_RW_COUNT: vectors above it are cut by the kernel the same */
-	if (t.f->kind == GR_KIND_FILE)
-		return read_file(fd, &iov, 1, iov.iov_len, HERE);
+	if (t.f->kind == GR_KIND_FILE) {
+		long r = gr_disk_read(t.f, &iov, 1, iov.iov_len, GR_HERE, 0);
+
+		if (t.f->kind == GR_KIND_FILE)
+			return r;
+	}
 	if (t.f->signalfd && n < sizeof(struct signalfd_siginfo))
 		return raw(SYS_read, fd, buf, n);
 	return read_loop(&t, &iov, 1);
@@ -161,8 +134,12 @@ long green_readv(int fd, const struct iovec *iov, int n)
 
 	if (bytes == 0 || !gr_try_begin(&t, fd, GR_READ))
 		return raw(SYS_readv, fd, iov, n);
-	if (t.f->kind == GR_KIND_FILE)
-		return read_file(fd, iov, n, bytes, HERE);
+	if (t.f->kind == GR_KIND_FILE) {
+		long r = gr_disk_read(t.f, iov, n, bytes, GR_HERE, 0);
+
+		if (t.f->kind == GR_KIND_FILE)
+			return r;
+	}
 	return read_loop(&t, iov, n);
 }
 
@@ -173,7 +150,7 @@ long green_pread64(int fd, void *buf, size_t n, off_t at)
 
 	if (!f || f->kind != GR_KIND_FILE || at < 0 || n == 0 || n > INT_MAX - GR_PAGE)
 		return raw(SYS_pread64, fd, buf, n, at);
-	return read_file(fd, &iov, 1, n, at);
+	return gr_disk_read(f, &iov, 1, n, at, 0);
 }
 
 long green_preadv(int fd, const struct iovec *iov, int n, unsigned long lo, unsigned long hi)
@@ -183,34 +160,55 @@ long green_preadv(int fd, const struct iovec *iov, int n, unsigned long lo, unsi
 
 	if (!f || f->kind != GR_KIND_FILE || (off_t)lo < 0 || bytes == 0)
 		return raw(SYS_preadv, fd, iov, n, lo, hi);
-	return read_file(fd, iov, n, bytes, (off_t)lo);
+	return gr_disk_read(f, iov, n, bytes, (off_t)lo, 0);
 }
 
 long green_preadv2(int fd, const struct iovec *iov, int n, unsigned long lo, unsigned long hi, int flags)
 {
-	if ((off_t)lo == HERE && flags == 0)
+	struct gr_fd *f;
+	size_t bytes;
+
+	if ((off_t)lo == GR_HERE && flags == 0)
 		return green_readv(fd, iov, n);
 	if (flags == 0)
 		return green_preadv(fd, iov, n, lo, hi);
-	return raw(SYS_preadv2, fd, iov, n, lo, hi, flags);
+	f = gr_fd_get(fd);
+	bytes = bytes_of(iov, n);
+	if (!f || f->kind != GR_KIND_FILE || bytes == 0)
+		return raw(SYS_preadv2, fd, iov, n, lo, hi, flags);
+	return gr_disk_read(f, iov, n, bytes, (off_t)lo, flags);
 }
 
 /* --- writing --------------------------------------------------------------------------------------------------------------- */
 
-/* A pipe that is ready has room for PIPE_BUF bytes; more might block. */
-static long write_ready(int fd, const struct iovec *iov, int n)
+/* A terminal or a pipe that is ready has room for PIPE_BUF bytes; more might block. */
+static long write_piece(int fd, const struct iovec *iov, int n)
 {
 	struct iovec part = *iov;
 
-	if (!gr_ready_now(fd, GR_WRITE))
-		return -EAGAIN;
-	if (n == 1 && part.iov_len <= PIPE_BUF)
-		return raw(SYS_write, fd, part.iov_base, part.iov_len);
 	while (part.iov_len == 0 && n > 1)
 		part = *++iov, n--;
 	if (part.iov_len > PIPE_BUF)
 		part.iov_len = PIPE_BUF;
 	return raw(SYS_write, fd, part.iov_base, part.iov_len);
+}
+
+/* To other devices a write may be one message (FUSE, tun), so it is made as a whole; what is longer than they must have room for may block. */
+static bool takes_pieces(const struct gr_fd *f)
+{
+	return f->kind != GR_KIND_POLL || f->tty;
+}
+
+static long write_ready(struct gr_try *t, const struct iovec *iov, int n)
+{
+	const struct gr_iov whole = { .v = (struct iovec *)iov, .n = n };
+	int fd = t->w.fd;
+
+	if (!gr_ready_now(fd, GR_WRITE))
+		return -EAGAIN;
+	if (gr_iov_bytes(&whole) <= PIPE_BUF)
+		return raw(SYS_writev, fd, iov, n);
+	return takes_pieces(t->f) ? write_piece(fd, iov, n) : gr_offload(SYS_writev, fd, (long)iov, n, 0, 0, 0);
 }
 
 static long write_try(struct gr_try *t, const struct iovec *iov, int n, bool first)
@@ -225,11 +223,11 @@ static long write_try(struct gr_try *t, const struct iovec *iov, int n, bool fir
 		return raw(SYS_sendmsg, fd, &m, MSG_DONTWAIT | (first ? 0 : MSG_NOSIGNAL));
 	}
 	if (!(t->f->poll_first & GR_BIT(GR_WRITE))) {
-		r = raw(SYS_pwritev2, fd, iov, n, HERE, HERE, RWF_NOWAIT);
+		r = raw(SYS_pwritev2, fd, iov, n, GR_HERE, GR_HERE, RWF_NOWAIT);
 		if (!no_nowait(t, r))
 			return r;
 	}
-	return write_ready(fd, iov, n);
+	return write_ready(t, iov, n);
 }
 
 /* A blocking write is over when all is written. */
@@ -245,7 +243,7 @@ static long write_loop(struct gr_try *t, const struct iovec *user_iov, int n)
 		if (r > 0) {
 			done += r;
 			gr_iov_skip(&iov, (size_t)r);
-			if (!iov.n || t->f->kind == GR_KIND_DGRAM)
+			if (!iov.n || t->f->kind == GR_KIND_DGRAM || !takes_pieces(t->f))
 				break;
 		}
 		if (r == 0 || (r < 0 && r != -EAGAIN))
@@ -266,8 +264,10 @@ long green_write(int fd, const void *buf, size_t n)
 	struct iovec iov = { (void *)buf, n };
 	struct gr_try t;
 
-	if (n == 0 || (ssize_t)n < 0 || !gr_try_begin(&t, fd, GR_WRITE) || t.f->kind == GR_KIND_FILE)
+	if (n == 0 || (ssize_t)n < 0 || !gr_try_begin(&t, fd, GR_WRITE))
 		return raw(SYS_write, fd, buf, n);
+	if (t.f->kind == GR_KIND_FILE)
+		return gr_disk_write(t.f, n, true, 0, SYS_write, fd, (long)buf, (long)n, 0, 0, 0);
 	if (gr_is_socket(t.f))
 		return green_sendto(fd, buf, n, 0, NULL, 0);
 	return write_loop(&t, &iov, 1);
@@ -275,18 +275,43 @@ long green_write(int fd, const void *buf, size_t n)
 
 long green_writev(int fd, const struct iovec *iov, int n)
 {
+	size_t bytes = bytes_of(iov, n);
 	struct gr_try t;
 
-	if (bytes_of(iov, n) == 0 || !gr_try_begin(&t, fd, GR_WRITE) || t.f->kind == GR_KIND_FILE)
+	if (bytes == 0 || !gr_try_begin(&t, fd, GR_WRITE))
 		return raw(SYS_writev, fd, iov, n);
+	if (t.f->kind == GR_KIND_FILE)
+		return gr_disk_write(t.f, bytes, true, 0, SYS_writev, fd, (long)iov, n, 0, 0, 0);
 	return write_loop(&t, iov, n);
+}
+
+long green_pwrite64(int fd, const void *buf, size_t n, off_t at)
+{
+	struct gr_fd *f = gr_fd_get(fd);
+
+	if (!f || f->kind != GR_KIND_FILE)
+		return raw(SYS_pwrite64, fd, buf, n, at);
+	return gr_disk_write(f, n, false, 0, SYS_pwrite64, fd, (long)buf, (long)n, at, 0, 0);
 }
 
 long green_pwritev2(int fd, const struct iovec *iov, int n, unsigned long lo, unsigned long hi, int flags)
 {
-	if ((off_t)lo == HERE && flags == 0)
+	bool here = (off_t)lo == GR_HERE;
+	struct gr_fd *f;
+	size_t bytes;
+
+	if (here && flags == 0)
 		return green_writev(fd, iov, n);
-	return raw(SYS_pwritev2, fd, iov, n, lo, hi, flags);
+	f = gr_fd_get(fd);
+	bytes = bytes_of(iov, n);
+	if (!f || f->kind != GR_KIND_FILE || bytes == 0)
+		return raw(SYS_pwritev2, fd, iov, n, lo, hi, flags);
+	return gr_disk_write(f, bytes, here, flags, SYS_pwritev2, fd, (long)iov, n, (long)lo, (long)hi, flags);
+}
+
+long green_pwritev(int fd, const struct iovec *iov, int n, unsigned long lo, unsigned long hi)
+{
+	return (off_t)lo < 0 ? raw(SYS_pwritev, fd, iov, n, lo, hi) : green_pwritev2(fd, iov, n, lo, hi, 0);
 }
 
 /* --- the end of a descriptor ------------------------------------------------------------------------------------------------ */
@@ -294,11 +319,14 @@ long green_pwritev2(int fd, const struct iovec *iov, int n, unsigned long lo, un
 long green_close(int fd)
 {
 	struct gr_fd *f = gr_fd_peek(fd);
-	bool lingers = f && f->lingers;
+	bool lingers = f && f->lingers, slow;
 
 	if (f && f->own)
 		return -EBADF;
+	slow = gr_disk_slow(fd);
 	gr_fd_close(fd);
+	if (slow)
+		return gr_offload_deaf(SYS_close, fd, 0, 0, 0, 0, 0);
 	return lingers ? gr_offload(SYS_close, fd, 0, 0, 0, 0, 0) : raw(SYS_close, fd);
 }
 
@@ -320,7 +348,10 @@ long green_close_range(unsigned first, unsigned last, unsigned flags)
 		if (!f) {
 			fd |= GR_FD_CHUNK - 1;
 		} else if (!f->own) {
-			gr_fd_close((int)fd);
+			if (f->speed == GR_SPEED_SLOW)
+				green_close((int)fd);
+			else
+				gr_fd_close((int)fd);
 		} else {
 			r = fd > first ? raw(SYS_close_range, first, fd - 1, 0) : 0;
 			if (r < 0)
@@ -351,14 +382,16 @@ long green_dup(int fd)
 
 long green_dup3(int from, int to, int flags)
 {
+	bool slow;
 	long r;
 
 	if (from == to || to < 0 || gr_is_own_fd(from) || raw(SYS_fcntl, from, F_GETFD) < 0)
 		return gr_is_own_fd(from) ? -EBADF : raw(SYS_dup3, from, to, flags);
 	if (gr_is_own_fd(to))
 		return -EBUSY;
+	slow = gr_disk_slow(to);
 	gr_fd_close(to);
-	r = raw(SYS_dup3, from, to, flags);
+	r = slow ? gr_offload_deaf(SYS_dup3, from, to, flags, 0, 0, 0) : raw(SYS_dup3, from, to, flags);
 	if (r >= 0)
 		gr_fd_dup(from, to);
 	return r;

@@ -5,6 +5,7 @@
  * anything, so those go to an offload thread, if the descriptor is a device and may block.
  */
 #include "green.h"
+#include "disk.h"
 #include "../fd.h"
 #include "../offload.h"
 #include "../raw.h"
@@ -85,6 +86,8 @@ long green_ioctl(int fd, unsigned request, long arg)
 {
 	if (request == FIONBIO)
 		return set_nonblock(fd, request, arg);
+	if (gr_disk_slow(fd))
+		return gr_offload_exact(SYS_ioctl, fd, request, arg, 0, 0, 0);
 	if (drains(request))
 		return drain(fd, request, arg);
 	if (request == TIOCMIWAIT)

@@ -6,6 +6,7 @@
  * every mixture of flags, timeouts and partial transfers.
  */
 #include "green.h"
+#include "disk.h"
 #include "try.h"
 #include "../offload.h"
 #include <fcntl.h>
@@ -22,7 +23,7 @@ long green_sendfile(int out, int in, off_t *at, size_t n)
 {
 	struct gr_fd *f = gr_fd_get(out);
 
-	if (!f || (f->kind != GR_KIND_FILE && !gr_fd_blocking(f)))
+	if (!f || (f->kind != GR_KIND_FILE && !gr_fd_blocking(f) && !gr_disk_slow(in)))
 		return raw(SYS_sendfile, out, in, at, n);
 	if (f->kind == GR_KIND_FILE || f->kind == GR_KIND_OTHER)
 		return gr_offload_nointr(SYS_sendfile, out, in, (long)at, (long)n, 0, 0);

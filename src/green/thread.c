@@ -15,6 +15,7 @@
 #include "../start.h"
 #include "../stats.h"
 #include "../threads.h"
+#include "../uring.h"
 #include <errno.h>
 #include <linux/sched.h>
 #include <string.h>
@@ -43,6 +44,7 @@ static long native(struct gr_carrier *c, uint64_t flags)
 		gr_futex_wake_all();
 	}
 	__atomic_fetch_add(&c->native_threads, 1, __ATOMIC_SEQ_CST);
+	gr_signal_exact(~0ull);
 	c->clone_flags = (long)flags;
 	c->inside = GR_INSIDE_CLONE;
 	return GR_CALL_RAW;
@@ -99,12 +101,16 @@ static long new_process(uint64_t flags, bool own_stack, long nr, long a, long b,
 	if ((flags & CLONE_VM) || own_stack) {
 		c->clone_flags = (long)flags;
 		c->vm_child |= (flags & VFORK_FLAGS) == CLONE_VM;
+		gr_signal_exact(~0ull);
 		c->inside = GR_INSIDE_CLONE;
 		return GR_CALL_RAW;
 	}
+	gr_signal_block_all();
 	r = raw(nr, a, b, d, e, f);
 	if (r == 0)
 		gr_forked_child();
+	else
+		gr_signal_inexact();
 	return r;
 }
 
@@ -248,6 +254,8 @@ long green_prctl(int option, unsigned long a, unsigned long b, unsigned long d, 
 		return get_tid_address((void *)a, g->clear_tid);
 	if (option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP || option == PR_SET_SECUREBITS || option == PR_CAPBSET_DROP)
 		gr_offload_retire();
+	if (option == PR_SET_SECCOMP)
+		gr_uring_forbid();
 	if (option != PR_SET_NAME)
 		return raw(SYS_prctl, option, a, b, d, e);
 	for (size_t i = 0; i < sizeof(name) - 1; i++) {

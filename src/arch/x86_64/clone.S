@@ -9,7 +9,7 @@
 #define SYS_rt_sigreturn	15
 #define SYS_clone		56
 #define SYS_exit		60
-#define EINTR			4
+#define GR_ERESTART		512
 #define UCONTEXT_RIP		168	/* offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP]) */
 
 	.text
@@ -46,7 +46,8 @@ gr_raw_clone_thread:
 /*
  * long gr_raw_interruptible(const volatile int *cancelled, const long call[7])
  *   rdi: becomes nonzero to break the call off   rsi: number and six arguments
- * Returns the call's result, or -EINTR when *cancelled was set before it began to wait.
+ * Returns the call's result, or -GR_ERESTART when *cancelled was set before it began to wait, or where the kernel would have made the
+ * call again.
  *
  * Who wants to break it off sets *cancelled, then sends GR_SIG_INTERRUPT, once.  The signal comes
  *   before `begin':               *cancelled is seen
@@ -77,7 +78,7 @@ gr_raw_interruptible:
 .Lend:
 	ret
 .Lcancelled:
-	movq	$-EINTR, %rax
+	movq	$-GR_ERESTART, %rax
 	ret
 	.cfi_endproc
 	.size	gr_raw_interruptible, . - gr_raw_interruptible
