@@ -42,6 +42,12 @@ static bool native_futex(const struct gr_carrier *c, long nr)
 	return GR_UNLIKELY(c->natives) && gr_futex_is_call(nr) && c->on && gr_fs_self() != c->current->fs;
 }
 
+/* The same about signals: the table of actions is ours, and so are greenlets' tids. */
+static bool native_signal(const struct gr_carrier *c, long nr, long a, long b)
+{
+	return GR_UNLIKELY(c->natives) && gr_signal_is_native_call(nr, a, b) && c->on && gr_fs_self() != c->current->fs;
+}
+
 /* Native threads are counted: those they make, and those that end. */
 static void count_natives(struct gr_carrier *c, const struct gr_regs *regs)
 {
@@ -72,6 +78,7 @@ static bool is_hidden(const struct gr_carrier *c, long nr)
 static bool back_from_clone(struct gr_carrier *c)
 {
 	if ((int)raw(SYS_getpid) == c->pid) {
+		gr_signal_inexact();
 		c->inside = GR_OUTSIDE;
 		return true;
 	}
@@ -168,6 +175,8 @@ long gr_call(long nr, long a, long b, long d, long e, long f, long g)
 	}
 	if (GR_UNLIKELY(native_futex(c, nr)))
 		return gr_futex_native_call(nr, a, b, d, e, f, g);
+	if (GR_UNLIKELY(native_signal(c, nr, a, b)))
+		return gr_signal_native(nr, a, b, d, e);
 	r = raw_syscall6(nr, a, b, d, e, f, g);
 	if (GR_UNLIKELY(is_hidden(c, nr)))
 		r = gr_hub_hide(nr, r);
@@ -184,7 +193,7 @@ struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs)
 	if (GR_UNLIKELY(!is_green(c, nr) || !on_greenlet(c))) {
 		if (GR_UNLIKELY(c->natives) && (nr == SYS_exit || nr == SYS_clone || nr == SYS_clone3))
 			count_natives(c, regs);
-		if (!is_hidden(c, nr) && !native_futex(c, nr))
+		if (!is_hidden(c, nr) && !native_futex(c, nr) && !native_signal(c, nr, (long)regs->rdi, (long)regs->rsi))
 			return (struct gr_gate_result){ .raw = 1 };
 		return (struct gr_gate_result){ .ret = gr_call(nr, (long)regs->rdi, (long)regs->rsi, (long)regs->rdx,
 							       (long)regs->r10, (long)regs->r8, (long)regs->r9) };

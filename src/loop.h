@@ -27,6 +27,9 @@ struct ev_io;
 void gr_loop_start_io(struct ev_io *io);
 void gr_loop_stop_io(struct ev_io *io);
 
+/* @fn is called when @fd, grove's signalfd, is readable; NULL: no longer. */
+void gr_loop_signals(int fd, void (*fn)(void));
+
 void gr_loop_fork_child(void);
 
 #endif

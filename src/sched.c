@@ -251,8 +251,6 @@ static void switch_to_next(struct gr_carrier *c)
 	to->state = GR_RUNNING;
 	if (to == from)
 		return;
-	if (GR_UNLIKELY(to->sigmask != c->kernel_mask_for || to == c->hub))
-		gr_signal_switch(to);
 	if (GR_UNLIKELY(c->tick == GR_TICK_IDLE) && to != c->hub)
 		gr_preempt_needed(c);
 	c->current = to;
@@ -407,7 +405,7 @@ void gr_sched_fork_child(void)
 		gr_list_del(&g->all);
 		for (struct gr_place *p = g->in_line; p; p = p->also)
 			gr_list_del(&p->link);
-		gr_signal_dead(g);
+		gr_signal_not_in_child(g);
 		gr_thread_gone(g);
 		if (g != c->main)
 			record_free(g);

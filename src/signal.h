@@ -18,15 +18,30 @@ int gr_signal_start(void);
 void gr_signal_fork_child(void);
 
 /* Deliver what is pending and unblocked for the current greenlet; called by gr_call() with carrier->inside clear.
- * Returns how many handlers ran; *ret_restart: the first one was installed with SA_RESTART (true when none ran). */
+ * Returns how many handlers ran, one after the other; *ret_restart: the first one was installed with SA_RESTART (true when none ran). */
 int gr_signal_deliver(bool *ret_restart);
 
 /* Hand the signals that arrived while the runtime was inside to their greenlets, and wake those. */
 void gr_signal_collect(void);
 
-/* What is pending for @g; the first of @set pending for the current greenlet, taken out (sigwait). */
+/* What is pending here for @g, and for the process; the first of @set pending for the current greenlet or the process, taken out. */
 uint64_t gr_signal_pending_set(struct gr_greenlet *g);
+uint64_t gr_signal_nobodys(void);
 bool gr_signal_take(uint64_t set, siginfo_t *ret_info);
+
+/* sigwait(): the signal, -EAGAIN at the deadline (0: it does not wait), -EINTR, -GR_EBROKEN; other errors: grove's signalfd cannot be made.  Parks: yes. */
+long gr_signal_wait(uint64_t set, siginfo_t *ret_info, gr_time deadline);
+
+/*
+ * The program has a signalfd.  From then on, where gr_signal_shows(), a look at descriptors is to be made between gr_signal_show() and
+ * gr_signal_take_back() of what it returned, and a signalfd to be read by gr_signal_read_fd(), so that they see what is pending for the caller.
+ */
+struct iovec;
+void gr_signal_fd_made(void);
+bool gr_signal_shows(void);
+uint64_t gr_signal_show(int *ret_n);
+void gr_signal_take_back(uint64_t set, int n);
+long gr_signal_read_fd(int fd, const struct iovec *iov, int n);
 
 /* The kernel's struct sigaction, and rt_sigaction(2) on the program's table */
 struct gr_action {
@@ -40,10 +55,13 @@ long gr_signal_action(int sig, const struct gr_action *act, struct gr_action *ol
 /* From now on GR_SIG_INTERRUPT is entered through us: for ticks (preempt.h) and for offload threads.  The program's use of it goes on. */
 void gr_signal_own_action(void);
 
-/* Timers aimed at one thread: before the timer is made (0, -EINVAL, -EAGAIN), after, and when it is deleted. */
+/* Timers aimed at one thread: before the timer is made (0, -EINVAL, -EAGAIN), after, when it is set anew, and when it is deleted; how
+ * many expirations its last signal has missed, or -1: it is not aimed at a thread. */
 int gr_signal_timer_begin(int sig);
-void gr_signal_timer_made(int id, int tid);
+void gr_signal_timer_made(int id, int sig, int tid);
+void gr_signal_timer_set(int id);
 void gr_signal_timer_gone(int id);
+int gr_signal_timer_overrun(int id);
 
 /* What the kernel calls for every signal that has a handler, and for faults. */
 void gr_signal_entry(int sig, siginfo_t *info, void *context);
@@ -51,15 +69,19 @@ void gr_signal_entry(int sig, siginfo_t *info, void *context);
 /* A signal for the current greenlet is pending and unblocked */
 bool gr_signal_pending(void);
 
-/* Before switching to @g: make the kernel's mask its own.  The hub's mask blocks only what every greenlet blocks. */
-void gr_signal_switch(struct gr_greenlet *g);
-
 /* Set the mask of the current greenlet. */
 void gr_signal_set_mask(uint64_t mask);
 
 /* The same until the green call returns; gr_call() puts the old one back after the handlers have run (ppoll, sigsuspend). */
 void gr_signal_set_mask_until_return(uint64_t mask);
 void gr_signal_restore_mask(void);
+
+/* The kernel is to block exactly those of @set that the current greenlet blocks, as long as it asks for itself: until _inexact(). */
+void gr_signal_exact(uint64_t set);
+void gr_signal_inexact(void);
+
+/* While a child is made: it begins with everything blocked, or as its creator.  _inexact() ends that. */
+void gr_signal_block_all(void);
 
 /* Make the kernel's alternate stack that of @g; called when @g has just been switched to. */
 void gr_signal_altstack(struct gr_greenlet *g);
@@ -72,9 +94,13 @@ void gr_signal_altstack_replaced(void);
 void gr_signal_exec_begins(void);
 void gr_signal_exec_failed(void);
 
-/* Greenlet lists changed: a new one inherits the mask; a dead one's pending signals are dropped. */
+/* Greenlet lists changed: a new one inherits the mask; what was sent to a dead one is dropped.  The last: it does not live in a forked child. */
 void gr_signal_born(struct gr_greenlet *g);
 void gr_signal_dead(struct gr_greenlet *g);
+void gr_signal_not_in_child(struct gr_greenlet *g);
+
+/* It becomes one of grove's own, or is no longer: what is sent to the process is not for those. */
+void gr_signal_service(struct gr_greenlet *g, bool service);
 
 /* @g is used anew, with @mask; what is pending for it is forgotten.  Not for the current greenlet unless it goes on to park. */
 void gr_signal_renew(struct gr_greenlet *g, uint64_t mask);
@@ -84,6 +110,10 @@ bool gr_signal_any_handler(void);
 
 /* Queue @sig for @g as tgkill(2) would; wakes it when it lets the signal in. 0 or -EAGAIN */
 int gr_signal_send(struct gr_greenlet *g, int sig, const siginfo_t *info);
+
+/* Calls by kernel threads of the program's that concern us: is it one, and making it. */
+bool gr_signal_is_native_call(long nr, long a, long b);
+long gr_signal_native(long nr, long a, long b, long d, long e);
 
 /* Copy between the program's memory and ours where the pointer may be bad: 0 or -EFAULT, never a fault.  Built on our SIGSEGV entry. */
 int gr_user_read(void *to, const void *from, size_t n);

@@ -24,7 +24,8 @@ static struct {
 /* Not the program's: no signal is for it, and it is not counted where it matters whether anybody is left. */
 static void as_service(struct grove_greenlet *rec)
 {
-	rec->g->patched = rec->g->service = true;
+	rec->g->patched = true;
+	gr_signal_service(rec->g, true);
 	rec->counted = true;
 	gr_carrier()->background++;
 }
@@ -40,8 +41,9 @@ bool gr_worker_take(struct grove_greenlet *rec)
 	gr_list_del(&w->idle);
 	workers.n--;
 	w->rec = rec;
+	gr_signal_service(w->g, false);
 	gr_signal_renew(w->g, rec->sigmask);
-	w->g->patched = w->g->service = false;
+	w->g->patched = false;
 	memcpy(w->g->name, c->current->name, sizeof(w->g->name));
 	rec->worker = w;
 	rec->g = w->g;

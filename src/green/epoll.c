@@ -15,8 +15,12 @@
 static long epoll_until(int epfd, struct epoll_event *events, int max, gr_time deadline)
 {
 	struct gr_fd_wait w = { .fd = epfd };
+	struct gr_fd *f = gr_fd_get(epfd);
 	long n;
 	int r = 0;
+
+	if (f && f->kind == GR_KIND_NOWAIT)
+		f->kind = GR_KIND_POLL;		/* inherited: it did not look like one */
 
 	for (;;) {
 		n = gr_poller_raw(SYS_epoll_wait, w.fd, events, max, 0);

@@ -206,6 +206,8 @@ static long open_epoll(struct gr_poller *p)
 	if (r < 0)
 		return r;
 	p->ep = gr_own_fd((int)r);
+	if (gr_fd_get(p->ep))
+		gr_fd_get(p->ep)->kind = GR_KIND_POLL;
 	r = add_all(p);
 	if (r < 0)
 		close_epoll(p);

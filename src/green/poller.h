@@ -7,6 +7,7 @@
 #define GR_POLLER_H
 
 #include "../base.h"
+#include "../signal.h"
 #include <errno.h>
 #include <poll.h>
 #include <time.h>
@@ -29,12 +30,19 @@ long gr_poller_wait(struct gr_poller *p);
 /* Is there a signal for the calling greenlet that the kernel would end a wait for? */
 bool gr_poller_interrupted(void);
 
-/* raw() for calls that do not wait: a signal for some other greenlet is no reason for EINTR */
+/* raw() for calls that do not wait: a signal for some other greenlet is no reason for EINTR; and a signalfd shows what is pending for us */
 #define gr_poller_raw(...) ({						\
+	bool _shows = gr_signal_shows();				\
+	uint64_t _set = 0;						\
+	int _n = 0;							\
 	long _r;							\
+	if (_shows)							\
+		_set = gr_signal_show(&_n);				\
 	do								\
 		_r = raw(__VA_ARGS__);					\
-	while (_r == -EINTR && !gr_poller_interrupted());		\
+	while (_r == -EINTR && !_shows && !gr_poller_interrupted());	\
+	if (_shows)							\
+		gr_signal_take_back(_set, _n);				\
 	_r;								\
 })
 

@@ -2,6 +2,8 @@
  * signal.c - system calls about signals: actions, masks, sending, waiting for
  */
 #include "green.h"
+#include "poller.h"
+#include "../hub.h"
 #include "../offload.h"
 #include "../raw.h"
 #include "../sched.h"
@@ -46,7 +48,7 @@ long green_rt_sigpending(uint64_t *set, size_t size)
 	if (size > SETSIZE)
 		return -EINVAL;
 	raw(SYS_rt_sigpending, &pending, SETSIZE);
-	pending = (pending | gr_signal_pending_set(g)) & g->sigmask;
+	pending = (pending | gr_signal_pending_set(g) | gr_signal_nobodys()) & g->sigmask;
 	return gr_user_write(set, &pending, size);
 }
 
@@ -104,6 +106,22 @@ long green_rt_tgsigqueueinfo(int tgid, int tid, int sig, const siginfo_t *info)
 	return send_to(tid, sig, &copy);
 }
 
+/* The number of a process; that of any of its threads will do. */
+static int process_of(int pid)
+{
+	return pid >= GR_FIRST_TID && gr_find_tid(pid) ? gr_carrier()->pid : pid;
+}
+
+long green_kill(int pid, int sig)
+{
+	return raw(SYS_kill, process_of(pid), sig);
+}
+
+long green_rt_sigqueueinfo(int pid, int sig, const siginfo_t *info)
+{
+	return raw(SYS_rt_sigqueueinfo, process_of(pid), sig, info);
+}
+
 /* --- waiting ---------------------------------------------------------------------------------------------------------------- */
 
 /* A handler ran, or -EINTR is what there is to say: the kernel's ERESTARTNOHAND. */
@@ -134,11 +152,10 @@ long green_rt_sigsuspend(const uint64_t *set, size_t size)
 	return wait_for_handler();
 }
 
-/* Signals to the process are taken by the offload thread's own call, those to this thread from our queue. */
+/* Never restarted.  Where grove's own signalfd cannot be made, signals to the process are taken by an offload thread's call. */
 long green_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct timespec *timeout, size_t size)
 {
-	struct gr_greenlet *g = gr_carrier()->current;
-	struct timespec none = { 0, 0 };
+	gr_time deadline;
 	siginfo_t got;
 	uint64_t mask;
 	long r;
@@ -147,19 +164,32 @@ long green_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct ti
 		return -EINVAL;
 	if (gr_user_read(&mask, set, sizeof(mask)) < 0)
 		return -EFAULT;
-	do {
-		if (gr_signal_take(mask, &got)) {
-			r = info ? gr_user_write(info, &got, sizeof(got)) : 0;
-			return r < 0 ? r : got.si_signo;
-		}
-		r = raw(SYS_rt_sigtimedwait, set, info, &none, size);
-		if (r != -EAGAIN)
-			return r;
-		g->waits_for = mask;
-		r = gr_offload(SYS_rt_sigtimedwait, (long)set, (long)info, (long)timeout, (long)size, 0, 0);
-		g->waits_for = 0;
-	} while (r == -GR_ERESTART && (gr_signal_pending_set(g) & mask));
+	r = gr_poller_deadline(timeout, &deadline);
+	if (r < 0)
+		return r;
+	r = gr_signal_wait(mask, &got, deadline);
+	if (r > 0 && info && gr_user_write(info, &got, sizeof(got)) < 0)
+		return -EFAULT;
+	if (r > 0 || r == -EAGAIN || r == -EINTR || r == -GR_EBROKEN)
+		return r;
+	r = gr_offload(SYS_rt_sigtimedwait, (long)set, (long)info, (long)timeout, (long)size, 0, 0);
 	return r == -GR_ERESTART ? -EINTR : r;
+}
+
+/* --- signalfd ----------------------------------------------------------------------------------------------------------------- */
+
+long green_signalfd4(int fd, const uint64_t *mask, size_t size, int flags)
+{
+	long r = gr_is_own_fd(fd) ? -EBADF : raw(SYS_signalfd4, fd, mask, size, flags);
+
+	if (r >= 0)
+		gr_signal_fd_made();
+	return r;
+}
+
+long green_signalfd(int fd, const uint64_t *mask, size_t size)
+{
+	return green_signalfd4(fd, mask, size, 0);
 }
 
 /* --- timers ------------------------------------------------------------------------------------------------------------------- */
@@ -184,7 +214,7 @@ long green_timer_create(clockid_t clock, const struct sigevent *event, int *ret_
 	SIGEV_TID(&ev) = c->tid;
 	r = raw(SYS_timer_create, clock, &ev, ret_id);
 	if (r == 0 && gr_user_read(&id, ret_id, sizeof(id)) == 0)
-		gr_signal_timer_made(id, tid);
+		gr_signal_timer_made(id, ev.sigev_signo, tid);
 	return r;
 }
 
@@ -195,6 +225,26 @@ long green_timer_delete(int id)
 	if (r == 0)
 		gr_signal_timer_gone(id);
 	return r;
+}
+
+long green_timer_settime(int id, int flags, const struct itimerspec *at, struct itimerspec *was)
+{
+	long r;
+
+	gr_signal_block_all();		/* what comes from now on is the new time's */
+	gr_signal_collect();
+	r = raw(SYS_timer_settime, id, flags, at, was);
+	if (r == 0)
+		gr_signal_timer_set(id);
+	gr_signal_inexact();
+	return r;
+}
+
+long green_timer_getoverrun(int id)
+{
+	int overrun = gr_signal_timer_overrun(id);
+
+	return overrun >= 0 ? overrun : raw(SYS_timer_getoverrun, id);
 }
 
 /* --- the alternate stack ------------------------------------------------------------------------------------------------------ */

@@ -1,0 +1,185 @@
+/*
+ * signal_mask.c - masks: each greenlet's own, and what the kernel blocks for all of them
+ *
+ * The kernel blocks what every greenlet blocks, whoever runs: a signal to the process that somebody lets in is taken at once and handed
+ * on.  So greenlets with different masks cost nothing when they are switched.  Some are never blocked there (NEEDED, timers'):
+ * those are kept back here.  Only where the kernel itself asks what the caller blocks must it know: gr_signal_exact().
+ */
+#include "signal_parts.h"
+
+static struct gr_tally open;		/* who lets what in; grove's own greenlets do not count */
+
+/* --- counting ------------------------------------------------------------------------------------------------------------- */
+
+void gr_tally_add(struct gr_tally *t, uint64_t set)
+{
+	for (size_t i = 0; set && i < GR_LENGTH(t->planes); i++) {
+		uint64_t carry = t->planes[i] & set;
+
+		t->planes[i] ^= set;
+		set = carry;
+	}
+}
+
+void gr_tally_drop(struct gr_tally *t, uint64_t set)
+{
+	for (size_t i = 0; set && i < GR_LENGTH(t->planes); i++) {
+		uint64_t borrow = ~t->planes[i] & set;
+
+		t->planes[i] ^= set;
+		set = borrow;
+	}
+}
+
+uint64_t gr_tally_any(const struct gr_tally *t)
+{
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < GR_LENGTH(t->planes); i++)
+		any |= t->planes[i];
+	return any;
+}
+
+uint64_t gr_signal_let_in(void)
+{
+	return gr_tally_any(&open);
+}
+
+/* --- the kernel's --------------------------------------------------------------------------------------------------------- */
+
+uint64_t gr_signal_kernels(void)
+{
+	return ~(gr_tally_any(&open) | gr_signal_of_timers | NEEDED | UNBLOCKABLE);
+}
+
+static void set_kernels(uint64_t mask)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (c->kernel_mask == mask)
+		return;
+	c->kernel_mask = mask;
+	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+}
+
+void gr_signal_apply(void)
+{
+	set_kernels(gr_signal_kernels());
+}
+
+void gr_signal_block_all(void)
+{
+	uint64_t all = ALL_SIGNALS;
+
+	raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
+	gr_carrier()->kernel_mask = all;
+}
+
+void gr_signal_exact(uint64_t set)
+{
+	set_kernels((gr_signal_kernels() & ~set) | (gr_carrier()->current->sigmask & set));
+}
+
+void gr_signal_inexact(void)
+{
+	gr_signal_apply();
+}
+
+/* --- the greenlets' ------------------------------------------------------------------------------------------------------- */
+
+void gr_signal_mask_of(struct gr_greenlet *g, uint64_t mask)
+{
+	uint64_t was = g->sigmask;
+
+	mask &= ~UNBLOCKABLE;
+	if (mask == was)
+		return;
+	g->sigmask = mask;
+	if (!g->service) {
+		gr_tally_add(&open, was & ~mask);
+		gr_tally_drop(&open, mask & ~was);
+	}
+	gr_signal_mask_changed(g, was);
+}
+
+void gr_signal_set_mask(uint64_t mask)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	gr_signal_mask_of(c->current, mask);
+	gr_signal_apply();
+	if (gr_signal_pending())
+		c->todo |= GR_TODO_SIGNAL;
+}
+
+void gr_signal_set_mask_until_return(uint64_t mask)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+
+	g->saved_mask = g->sigmask;
+	g->restore_mask = 1;
+	gr_signal_set_mask(mask);
+}
+
+void gr_signal_restore_mask(void)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+
+	if (!g->restore_mask)
+		return;
+	g->restore_mask = 0;
+	gr_signal_set_mask(g->saved_mask);
+}
+
+void gr_signal_service(struct gr_greenlet *g, bool service)
+{
+	if (g->service == service)
+		return;
+	g->service = service;
+	if (service)
+		gr_tally_drop(&open, ~g->sigmask);
+	else
+		gr_tally_add(&open, ~g->sigmask);
+	gr_signal_apply();
+}
+
+void gr_signal_born(struct gr_greenlet *g)
+{
+	g->sigmask = gr_carrier()->current->sigmask;
+	gr_tally_add(&open, ~g->sigmask);
+}
+
+void gr_signal_dead(struct gr_greenlet *g)
+{
+	if (!g->service)
+		gr_tally_drop(&open, ~g->sigmask);
+	gr_signal_wait_ends(g);
+	gr_signal_ended(g);
+	gr_signal_apply();
+}
+
+void gr_signal_renew(struct gr_greenlet *g, uint64_t mask)
+{
+	gr_signal_mask_of(g, ALL_SIGNALS);	/* what was sent to the process goes on to others */
+	gr_signal_ended(g);
+	gr_signal_mask_of(g, mask);
+	gr_signal_apply();
+}
+
+void gr_signal_mask_start(uint64_t mask)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	c->main->sigmask = c->kernel_mask = mask;
+	gr_tally_add(&open, ~mask);
+}
+
+/* Only the current greenlet is left. */
+void gr_signal_mask_fork_child(void)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+
+	open = (struct gr_tally){ 0 };
+	if (!g->service)
+		gr_tally_add(&open, ~g->sigmask);
+}
