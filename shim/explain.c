@@ -98,7 +98,10 @@ static bool from_libc(const struct objects *all, const char *name)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct import *)a)->name, ((const struct import *)b)->name);
+	const char *x = ((const struct import *)a)->name, *y = ((const struct import *)b)->name;
+	int r = strcmp(x + strspn(x, "_"), y + strspn(y, "_"));
+
+	return r ? r : strcmp(x, y);
 }
 
 /* Functions of libc's that the others import and that none of them has itself */
@@ -185,18 +188,16 @@ static void tell_kind(const struct imports *im, enum what what, size_t n, bool a
 }
 
 struct tally {
-	size_t of[1024], unknown, total;
+	size_t of[1024], total;
 };
 
 static void tally(void *arg, int number)
 {
 	struct tally *t = arg;
+	bool known = call_name(number) != NULL;
 
-	t->total++;
-	if (number >= 0 && number < 1024 && call_name(number))
-		t->of[number]++;
-	else
-		t->unknown++;
+	t->total += known;
+	t->of[number] += known;
 }
 
 /* System calls that the objects make themselves, without libc */
@@ -213,13 +214,13 @@ static void tell_raw(const struct objects *all)
 		if (!t.total)
 			continue;
 		if (!told)
-			puts("\nsystem calls outside libc (rewritten at the start, and treated like libc's)");
+			puts("\nsystem calls outside libc that tell their number (rewritten at the start, and treated like libc's)");
 		told = true;
-		printf("  %s: at most %zu (", all->v[i].name, t.total);
+		printf("  %s: %zu (", all->v[i].name, t.total);
 		for (int nr = 0, some = 0; nr < 1024; nr++)
 			if (t.of[nr])
 				printf("%s%s %zu", some++ ? ", " : "", call_name(nr), t.of[nr]);
-		printf("%s%s)\n", t.unknown && t.unknown < t.total ? ", " : "", t.unknown ? "others not known by number" : "");
+		puts(")");
 	}
 }
 

@@ -181,15 +181,16 @@ static void append(struct objects *all, const char *path)
 	all->n += open_object(path, &more[all->n]);
 }
 
-/* A line of `ld.so --list': "name => path (0x...)", "path (0x...)", or "name => not found" */
+/* A line of `ld.so --list': "name => path (0x...)", "path (0x...)", or an error, "...: name: cannot open shared object file: ..." */
 static void read_line(char *line, struct objects *all)
 {
 	char *arrow = strstr(line, " => "), *path = arrow ? arrow + 4 : line + strspn(line, " \t"), *end = strstr(path, " (0x");
+	char *error = strstr(line, ": cannot open shared object file"), *name;
 
-	if (arrow && !strncmp(path, "not found", 9)) {
-		*arrow = '\0';
-		if (!all->missing)
-			all->missing = strdup(line + strspn(line, " \t"));
+	if (error && !all->missing) {
+		*error = '\0';
+		name = strrchr(line, ' ');
+		all->missing = strdup(name ? name + 1 : line);
 	} else if (end && *path == '/') {
 		*end = '\0';
 		append(all, strdup(path));
@@ -211,6 +212,7 @@ bool objects_find(const char *path, const char *linker, struct objects *ret)
 		return false;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, p[1], 1);
+	posix_spawn_file_actions_adddup2(&actions, p[1], 2);
 	status = posix_spawn(&pid, linker, &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(p[1]);
@@ -226,17 +228,13 @@ bool objects_find(const char *path, const char *linker, struct objects *ret)
 
 /* --- system calls of its own --------------------------------------------------------------------------------------------------- */
 
-/* The number that is loaded shortly before @at, by mov $n,%eax, mov $n,%rax or xor %eax,%eax, the nearest of them; or -1 */
+/* The number that is loaded shortly before @at, by mov $n,%eax or mov $n,%rax, the nearest of them; or -1 */
 static int number_before(const uint8_t *lo, const uint8_t *at)
 {
-	for (const uint8_t *p = at - 2; p >= lo && p >= at - 32; p--) {
+	for (const uint8_t *p = at - 5; p >= lo && p >= at - 20; p--) {
 		uint32_t n;
 
-		if (p[0] == 0x31 && p[1] == 0xc0)
-			return 0;
 		if (p[0] != 0xb8 && !(p[0] == 0xc0 && p - 2 >= lo && p[-1] == 0xc7 && p[-2] == 0x48))
-			continue;
-		if (at - p < 5)
 			continue;
 		memcpy(&n, p + 1, sizeof(n));
 		if (n < 1024)
@@ -255,6 +253,7 @@ void object_calls(const struct object *o, void (*fn)(void *arg, int number), voi
 		const uint8_t *hi = lo ? lo + p->p_filesz : NULL;
 
 		for (const uint8_t *at = lo; at && (at = memmem(at, (size_t)(hi - at), insn, sizeof(insn))); at += sizeof(insn))
-			fn(arg, number_before(lo, at));
+			if (number_before(lo, at) >= 0)
+				fn(arg, number_before(lo, at));
 	}
 }
