@@ -13,14 +13,23 @@
 #include <netinet/in.h>
 #include <string.h>
 
-static bool begin(struct gr_try *t, int fd, int dir, int flags, int never)
+static bool begin(struct gr_try *t, int fd, int dir, int flags)
 {
-	return !(flags & (MSG_DONTWAIT | never)) && gr_try_begin(t, fd, dir) && gr_is_socket(t->f);
+	return !(flags & MSG_DONTWAIT) && gr_try_begin(t, fd, dir) && gr_is_socket(t->f);
 }
 
 /* --- receiving -------------------------------------------------------------------------------------------------------------- */
 
-#define NEVER_WAITS	(MSG_ERRQUEUE | MSG_OOB)
+/* Whether a receive of these waits depends on the kind of socket: UDP takes no notice of MSG_OOB, Unix sockets none of MSG_ERRQUEUE.
+ * So what a try does not find is the kernel's to wait for. */
+#define ODD	(MSG_ERRQUEUE | MSG_OOB)
+
+static long recv_odd(struct gr_fd *f, long nr, int fd, long a, long b, long c, long d, long e)
+{
+	long r = gr_fd_blocking(f) ? gr_offload(nr, fd, a, b, c, d, e) : -EAGAIN;
+
+	return r == -GR_ERESTART && f->timeo[GR_READ] != GR_NEVER ? -EINTR : r;
+}
 
 /* A non-blocking descriptor is always tried: nobody would tell it that there is something by now. */
 static bool known_drained(struct gr_try *t, int flags)
@@ -54,7 +63,7 @@ long green_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *fro
 	struct gr_try t;
 	long r = -EAGAIN;
 
-	if (!begin(&t, fd, GR_READ, flags, NEVER_WAITS))
+	if (!begin(&t, fd, GR_READ, flags))
 		return raw(SYS_recvfrom, fd, buf, n, flags, from, fromlen);
 	if ((flags & MSG_WAITALL) && t.f->kind == GR_KIND_STREAM && n > 0) {
 		if (!gr_fd_blocking(t.f))
@@ -65,6 +74,8 @@ long green_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *fro
 	}
 	if (!known_drained(&t, flags))
 		r = raw(SYS_recvfrom, fd, buf, n, flags | MSG_DONTWAIT, from, fromlen);
+	if (r == -EAGAIN && (flags & ODD))
+		return recv_odd(t.f, SYS_recvfrom, fd, (long)buf, (long)n, flags, (long)from, (long)fromlen);
 	while (r == -EAGAIN && (r = gr_try_wait(&t)) == 0)
 		r = raw(SYS_recvfrom, t.w.fd, buf, n, flags | MSG_DONTWAIT, from, fromlen);
 	note_drained(&t, r, n, flags);
@@ -77,10 +88,13 @@ long green_recvmsg(int fd, struct msghdr *msg, int flags)
 	struct gr_try t;
 	long r;
 
-	if (!begin(&t, fd, GR_READ, flags, NEVER_WAITS))
+	if (!begin(&t, fd, GR_READ, flags))
 		return raw(SYS_recvmsg, fd, msg, flags);
 	if ((flags & MSG_WAITALL) && t.f->kind == GR_KIND_STREAM && gr_fd_blocking(t.f))
 		return gr_offload(SYS_recvmsg, fd, (long)msg, flags, 0, 0, 0);
+	r = flags & ODD ? raw(SYS_recvmsg, fd, msg, flags | MSG_DONTWAIT) : 0;
+	if (flags & ODD)
+		return r == -EAGAIN ? recv_odd(t.f, SYS_recvmsg, fd, (long)msg, flags, 0, 0, 0) : r;
 	do
 		r = raw(SYS_recvmsg, t.w.fd, msg, flags | MSG_DONTWAIT);
 	while (r == -EAGAIN && (r = gr_try_wait(&t)) == 0);
@@ -112,9 +126,11 @@ long green_recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct t
 
 	if (timeout && gr_user_read(&ts, timeout, sizeof(ts)) < 0)
 		return -EFAULT;
-	if (n == 0 || !begin(&t, fd, GR_READ, flags, NEVER_WAITS) || !gr_timespec_ok(&ts) || !gr_fd_blocking(t.f))
+	if (n == 0 || !begin(&t, fd, GR_READ, flags) || !gr_timespec_ok(&ts) || !gr_fd_blocking(t.f))
 		return raw(SYS_recvmmsg, fd, vec, n, flags, timeout);
 	end = gr_now() + gr_from_timespec(&ts);
+	if (flags & ODD)
+		return recv_odd(t.f, SYS_recvmmsg, fd, (long)vec, n, flags, (long)timeout, 0);
 	do {
 		r = raw(SYS_recvmmsg, t.w.fd, vec + got, n - got, flags | MSG_DONTWAIT, 0);
 		if (r > 0)
@@ -135,7 +151,7 @@ long green_sendto(int fd, const void *buf, size_t n, int flags, const struct soc
 	size_t sent = 0;
 	long r;
 
-	if (!begin(&t, fd, GR_WRITE, flags, 0))
+	if (!begin(&t, fd, GR_WRITE, flags))
 		return raw(SYS_sendto, fd, buf, n, flags, to, tolen);
 	for (;;) {
 		r = raw(SYS_sendto, t.w.fd, (const char *)buf + sent, n - sent, flags | MSG_DONTWAIT | (sent ? MSG_NOSIGNAL : 0), to, tolen);
@@ -189,7 +205,7 @@ long green_sendmsg(int fd, const struct msghdr *msg, int flags)
 	struct gr_try t;
 	long r;
 
-	if (!begin(&t, fd, GR_WRITE, flags, 0))
+	if (!begin(&t, fd, GR_WRITE, flags))
 		return raw(SYS_sendmsg, fd, msg, flags);
 	do
 		r = raw(SYS_sendmsg, t.w.fd, msg, flags | MSG_DONTWAIT);
@@ -207,7 +223,7 @@ long green_sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 	unsigned len;
 	long r = 0;
 
-	if (!begin(&t, fd, GR_WRITE, flags, 0))
+	if (!begin(&t, fd, GR_WRITE, flags))
 		return raw(SYS_sendmmsg, fd, vec, n, flags);
 	if (n > 1024)		/* UIO_MAXIOV */
 		n = 1024;
@@ -243,7 +259,7 @@ long green_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 	struct gr_try t;
 	long r = -EAGAIN;
 
-	if (!begin(&t, fd, GR_READ, 0, 0) || !gr_fd_blocking(t.f))
+	if (!begin(&t, fd, GR_READ, 0) || !gr_fd_blocking(t.f))
 		return raw(SYS_accept4, fd, addr, len, flags);
 	if (!t.f->listening)
 		return raw(SYS_accept4, fd, addr, len, flags);
@@ -291,7 +307,7 @@ long green_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	struct gr_try t;
 	long r;
 
-	if (!begin(&t, fd, GR_WRITE, 0, 0) || !gr_fd_blocking(t.f))
+	if (!begin(&t, fd, GR_WRITE, 0) || !gr_fd_blocking(t.f))
 		return raw(SYS_connect, fd, addr, len);
 	r = try_connect(fd, addr, len);
 	if (r == -EAGAIN)		/* AF_UNIX, the listener's backlog is full: there is no event to wait for */
