@@ -18,14 +18,23 @@ static long ended(const struct gr_fd *f, int dir, long r)
 	return r == -GR_ERESTART && f && gr_is_socket(f) && f->timeo[dir] != GR_NEVER ? -EINTR : r;
 }
 
+/* Data that somebody has yet to send; a file is always ready, but may be slow. */
+static bool may_wait_for(int in)
+{
+	struct gr_fd *f = gr_fd_get(in);
+
+	return f && f->kind != GR_KIND_FILE && f->kind != GR_KIND_OTHER && gr_fd_blocking(f);
+}
+
 /* An event loop with non-blocking sockets calls this often and expects cold pages to hold it up; it would not thank us for threads. */
 long green_sendfile(int out, int in, off_t *at, size_t n)
 {
 	struct gr_fd *f = gr_fd_get(out);
+	bool waits = f && may_wait_for(in);
 
-	if (!f || (f->kind != GR_KIND_FILE && !gr_fd_blocking(f) && !gr_disk_slow(in)))
+	if (!f || (f->kind != GR_KIND_FILE && !waits && !gr_fd_blocking(f) && !gr_disk_slow(in)))
 		return raw(SYS_sendfile, out, in, at, n);
-	if (f->kind == GR_KIND_FILE || f->kind == GR_KIND_OTHER)
+	if (!waits && (f->kind == GR_KIND_FILE || f->kind == GR_KIND_OTHER))
 		return gr_offload_nointr(SYS_sendfile, out, in, (long)at, (long)n, 0, 0);
 	return ended(f, GR_WRITE, gr_offload(SYS_sendfile, out, in, (long)at, (long)n, 0, 0));
 }
