@@ -181,16 +181,22 @@ long green_preadv2(int fd, const struct iovec *iov, int n, unsigned long lo, uns
 
 /* --- writing --------------------------------------------------------------------------------------------------------------- */
 
-/* A terminal or a pipe that is ready has room for PIPE_BUF bytes; more might block. */
+/* A terminal or a pipe that is ready has room for PIPE_BUF bytes; more might block.  As one piece, so that the pages of a pipe are full. */
 static long write_piece(int fd, const struct iovec *iov, int n)
 {
-	struct iovec part = *iov;
+	struct iovec piece[16];
+	size_t left = PIPE_BUF;
+	int m = 0;
 
-	while (part.iov_len == 0 && n > 1)
-		part = *++iov, n--;
-	if (part.iov_len > PIPE_BUF)
-		part.iov_len = PIPE_BUF;
-	return raw(SYS_write, fd, part.iov_base, part.iov_len);
+	for (int i = 0; i < n && left && m < (int)GR_LENGTH(piece); i++) {
+		if (iov[i].iov_len == 0)
+			continue;
+		piece[m] = iov[i];
+		if (piece[m].iov_len > left)
+			piece[m].iov_len = left;
+		left -= piece[m++].iov_len;
+	}
+	return raw(SYS_writev, fd, piece, m);
 }
 
 /* To other devices a write may be one message (FUSE, tun), so it is made as a whole; what is longer than they must have room for may block. */
