@@ -419,7 +419,6 @@ void gr_fd_fork_child(void)
 			gr_list_init(&f->waiters[GR_READ]);
 			gr_list_init(&f->waiters[GR_WRITE]);
 			gr_list_init(&f->hub_link);
-			f->watch = NULL;
 			f->armed = 0;
 			f->registered = false;
 			if (f->own) {

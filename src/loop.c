@@ -10,6 +10,7 @@
 #include "mem.h"
 #include "offload.h"
 #include "raw.h"
+#include "sched.h"
 #include "uring.h"
 #include <errno.h>
 #include <ev.h>
@@ -18,11 +19,13 @@
 struct watch {
 	struct ev_io io[2];		/* [GR_READ], [GR_WRITE] */
 	uint32_t gen;			/* of the gr_fd when last started: another one means a new file under the number */
+	uint32_t loops;			/* loops_left when last started: another one means a loop of an ancestor's */
 	bool fresh;			/* the kernel has nothing registered for this file yet */
 	struct watch *next_free;
 };
 
 static struct ev_loop *loop;
+static uint32_t loops_left;		/* in the processes from which this one was forked */
 static unsigned watched;		/* active watchers; never less than there are */
 static struct watch *free_watches;
 static struct ev_io kick_io, timer_io, signal_io;
@@ -75,6 +78,13 @@ static void on_io(struct ev_loop *l, struct ev_io *io, int events)
 		}
 }
 
+static void watch_init(struct watch *w)
+{
+	*w = (struct watch){ .fresh = true, .loops = loops_left };
+	ev_init(&w->io[GR_READ], on_io);
+	ev_init(&w->io[GR_WRITE], on_io);
+}
+
 static struct watch *watch_new(void)
 {
 	struct watch *w = free_watches;
@@ -92,9 +102,7 @@ static struct watch *watch_new(void)
 		w = free_watches;
 	}
 	free_watches = w->next_free;
-	*w = (struct watch){ .fresh = true };
-	ev_init(&w->io[GR_READ], on_io);
-	ev_init(&w->io[GR_WRITE], on_io);
+	watch_init(w);
 	return w;
 }
 
@@ -120,7 +128,10 @@ void gr_loop_look(struct gr_fd *f)
 {
 	struct watch *w = f->watch;
 
-	if (w && w->gen != f->gen) {
+	if (w && GR_UNLIKELY(w->loops != loops_left)) {
+		watch_init(w);
+		w->gen = f->gen;
+	} else if (w && w->gen != f->gen) {
 		gr_loop_stop_io(&w->io[GR_READ]);
 		gr_loop_stop_io(&w->io[GR_WRITE]);
 		w->fresh = true;
@@ -190,18 +201,52 @@ static void on_far(struct ev_loop *l, struct ev_periodic *p, int events)
 	(void)l, (void)p, (void)events;
 }
 
-/* A greenlet may be switched out within malloc(), so the hub does not use it. */
+/* Memory that libev has for the hub's loop, so that a forked child can give back what the loop of its parent had. */
+struct block {
+	struct gr_list link;		/* in blocks; of other loops: in no list */
+};
+
+static struct gr_list blocks = { &blocks, &blocks };
+
+static void now_at(struct block *b, bool hub)
+{
+	if (hub)
+		gr_list_push(&blocks, &b->link);
+	else
+		gr_list_init(&b->link);
+}
+
+/* A greenlet may be switched out within malloc(), so the hub does not use it.  The program's own loops are run by greenlets. */
 static void *loop_alloc(void *p, long size) EV_NOEXCEPT
 {
+	struct block *b = p ? (struct block *)p - 1 : NULL, *new = NULL;
+	bool hub = b ? !gr_list_empty(&b->link) : gr_carrier()->current == gr_carrier()->hub;
+
+	if (b)
+		gr_list_del(&b->link);
 	if (size > 0)
-		return gr_mem_realloc(p, (size_t)size);
-	gr_mem_free(p);
-	return NULL;
+		new = gr_mem_realloc(b, (size_t)size + sizeof(*b));
+	else
+		gr_mem_free(b);
+	if (new)
+		now_at(new, hub);
+	else if (b && size > 0)
+		now_at(b, hub);
+	return new ? new + 1 : NULL;
+}
+
+/* What is left of the loop of the process that we were forked from: its descriptors were closed long ago, and have other owners now. */
+static void bury_loop(void)
+{
+	gr_list_each_safe(it, &blocks)
+		gr_mem_free(gr_container(it, struct block, link));
+	gr_list_init(&blocks);
 }
 
 int gr_loop_make(int kick_fd, int timer_fd)
 {
 	ev_set_allocator(loop_alloc);
+	bury_loop();
 	loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
 	if (!loop)
 		return -EMFILE;
@@ -215,11 +260,11 @@ int gr_loop_make(int kick_fd, int timer_fd)
 	return 0;
 }
 
-/* The loop's memory and, after gr_fd_fork_child() closed it, its descriptor are not worth a system call each in a child that may
- * only exec; its watchers hold nothing but pointers into this process's copy. */
+/* Nothing is given back yet, as the child may only exec: its own loop begins with that. */
 void gr_loop_fork_child(void)
 {
 	loop = NULL;
+	loops_left++;
 	watched = 0;
 	ev_init(&signal_io, on_signals);
 }

@@ -585,6 +585,14 @@ static void execs(void)
 		_exit(33);
 	}
 	say("threads go on after a failed exec: %d", status_of(pid));
+	pid = MUST(fork());
+	if (pid == 0) {
+		char *argv[] = { "sh", "-c", "exit 34", NULL };
+
+		start(spin_sleep, NULL);
+		fexecve(MUST(open("/bin/sh", O_RDONLY | O_CLOEXEC)), argv, environ);
+	}
+	say("by its descriptor: %d", status_of(pid));
 	/* descriptors: close-on-exec, and the inherited still block as they did */
 	int p[2];
 	MUST(pipe(p));
