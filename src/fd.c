@@ -2,6 +2,7 @@
  * fd.c - the descriptor table, and waiting for descriptors
  */
 #include "fd.h"
+#include "green/rings.h"
 #include "hub.h"
 #include "mounts.h"
 #include "raw.h"
@@ -228,6 +229,19 @@ void gr_fd_born(int fd, enum gr_fd_kind kind, bool nonblock)
 	f->fork_gen = gr_carrier()->forks;
 }
 
+void gr_fd_born_file(int fd, int flags, unsigned speed)
+{
+	struct gr_fd *f;
+
+	gr_fd_born(fd, GR_KIND_FILE, (flags & O_NONBLOCK) != 0);
+	f = gr_fd_peek(fd);
+	if (!f)
+		return;
+	f->speed = (uint8_t)speed;
+	f->direct = (flags & O_DIRECT) != 0;
+	f->sync = (flags & O_DSYNC) != 0;
+}
+
 void gr_fd_dup(int from, int to)
 {
 	struct gr_fd *f = gr_fd_peek(from), *t = entry(to);		/* looked at when first used, and then taken for shared */
@@ -393,8 +407,11 @@ void gr_fd_close(int fd)
 		return;
 	if (!gr_list_empty(&f->waiters[GR_READ]) || !gr_list_empty(&f->waiters[GR_WRITE]))
 		move_waiters(f);
+	if (GR_UNLIKELY(f->ring != NULL))
+		gr_ring_closed(f->ring);
 	gr_hub_unwatch(f, fd);
 	f->gen++;
+	f->ring = NULL;
 	f->kind = GR_KIND_NEW;
 	f->listening = f->drained = f->lingers = f->own = f->twin = false;
 	f->poll_first = 0;

@@ -50,6 +50,7 @@ struct gr_fd {
 
 	gr_time timeo[2];		/* SO_RCVTIMEO, SO_SNDTIMEO as durations; GR_NEVER when unset */
 	struct gr_list hub_link;	/* in the hub's list of entries to look at */
+	struct ring *ring;		/* the program's io_uring (green/rings.c), or NULL */
 	unsigned movers;		/* waiters that were moved here from a closed descriptor; the last closes it */
 
 	uint8_t speed;			/* of files: enum gr_speed (mounts.h), NEW until it matters */
@@ -84,6 +85,7 @@ void gr_fd_path(int fd, char path[GR_FD_PATH]);
 
 /* A descriptor the program just made: no need to look at it later. */
 void gr_fd_born(int fd, enum gr_fd_kind kind, bool nonblock);
+void gr_fd_born_file(int fd, int flags, unsigned speed);	/* as given to open(2); enum gr_speed */
 
 /*
  * gr_fd_wait - park until @fd may be ready for @dir, or until @deadline

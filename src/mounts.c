@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 
 #ifndef AT_HANDLE_FID
 #define AT_HANDLE_FID	0x200
@@ -20,9 +21,11 @@
 #endif
 
 struct slot {
-	int id;				/* 0: free */
-	int speed;
+	uint64_t key;			/* the mount's id, or its device and DEVICE; 0: free */
+	uint64_t speed;
 };
+
+#define DEVICE	(1ull << 63)
 
 static struct mounts {
 	struct slot *slots;		/* a hash table, at most half full */
@@ -100,11 +103,11 @@ static enum gr_speed speed_of(const char *type, const char *source)
 
 /* --- the table ------------------------------------------------------------------------------------------------------------------------ */
 
-static struct slot *slot_of(int id)
+static struct slot *slot_of(uint64_t key)
 {
-	unsigned at = (unsigned)id * 2654435761u;
+	unsigned at = (unsigned)(key ^ key >> 8) * 2654435761u >> 8;
 
-	while (m.slots[at & (m.size - 1)].id && m.slots[at & (m.size - 1)].id != id)
+	while (m.slots[at & (m.size - 1)].key && m.slots[at & (m.size - 1)].key != key)
 		at++;
 	return &m.slots[at & (m.size - 1)];
 }
@@ -126,20 +129,18 @@ static bool grow(void)
 	m.slots = (struct slot *)p;
 	m.size = size ? 2 * size : 512;
 	for (unsigned i = 0; i < size; i++)
-		if (old[i].id)
-			*slot_of(old[i].id) = old[i];
+		if (old[i].key)
+			*slot_of(old[i].key) = old[i];
 	drop(old, size);
 	return true;
 }
 
-static void add(int id, enum gr_speed speed)
+static void add(uint64_t key, enum gr_speed speed)
 {
-	if (speed == GR_SPEED_SLOW)
-		m.slow = true;
 	if (2 * m.used >= m.size && !grow())
 		return;			/* not known, then: asked for when it matters */
 	m.used++;
-	*slot_of(id) = (struct slot){ id, (int)speed };
+	*slot_of(key) = (struct slot){ key, speed };
 }
 
 /* --- mountinfo: "36 35 98:0 / /mnt rw,noatime master:1 - ext3 /dev/root rw", blanks within fields written otherwise -------------------- */
@@ -149,7 +150,9 @@ struct parser {
 	unsigned field, n;		/* which field, how much of it we have */
 	unsigned after;			/* 0: before the dash; 1: in the type, 2: in the source */
 	bool dash;			/* the field so far is a dash */
-	int id;
+	uint64_t id, dev[2];		/* major, minor */
+	bool minor;
+	char place[8];			/* the mount point's beginning */
 };
 
 static void end_field(struct parser *p)
@@ -166,24 +169,42 @@ static void end_field(struct parser *p)
 static void put_char(struct parser *p, char c)
 {
 	if (p->field == 0)
-		p->id = p->id * 10 + (c - '0');
+		p->id = p->id * 10 + (uint64_t)(c - '0');
+	if (p->field == 2 && c == ':')
+		p->minor = true;
+	else if (p->field == 2)
+		p->dev[p->minor] = p->dev[p->minor] * 10 + (uint64_t)(c - '0');
+	if (p->field == 4 && p->n < sizeof(p->place) - 1)
+		p->place[p->n] = c;
 	p->dash = p->n == 0 && c == '-';
 	if ((p->after == 1 || p->after == 2) && p->n < sizeof(p->word[0]) - 1)
 		p->word[p->after - 1][p->n] = c;
 	p->n++;
 }
 
+static void end_line(struct parser *p)
+{
+	enum gr_speed speed = speed_of(p->word[0], p->word[1]);
+
+	/* most machines have the trigger for binfmt_misc there, which nobody pulls by accident */
+	if (speed == GR_SPEED_SLOW && begins(p->word[0], "autofs") && begins(p->place, "/proc/"))
+		speed = GR_SPEED_PSEUDO;
+	if (speed == GR_SPEED_SLOW)
+		m.slow = true;
+	add(p->id, speed);
+	add(DEVICE | makedev(p->dev[0], p->dev[1]), speed);
+	*p = (struct parser){ 0 };
+}
+
 static void parse(struct parser *p, const char *text, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (text[i] == '\n') {
-			add(p->id, speed_of(p->word[0], p->word[1]));
-			*p = (struct parser){ 0 };
-		} else if (text[i] == ' ') {
+		if (text[i] == '\n')
+			end_line(p);
+		else if (text[i] == ' ')
 			end_field(p);
-		} else {
+		else
 			put_char(p, text[i]);
-		}
 	}
 }
 
@@ -318,7 +339,13 @@ enum gr_speed gr_mounts_fd(int fd)
 {
 	int id = m.size ? mount_id(fd) : -1;
 
-	return id < 0 ? GR_SPEED_NEW : (enum gr_speed)slot_of(id)->speed;
+	return id < 0 ? GR_SPEED_NEW : (enum gr_speed)slot_of((uint64_t)id)->speed;
+}
+
+enum gr_speed gr_mounts_dev(uint64_t st_dev)
+{
+	gr_mounts_slow();		/* brings the copy up to date */
+	return m.size ? (enum gr_speed)slot_of(DEVICE | st_dev)->speed : GR_SPEED_NEW;
 }
 
 bool gr_mounts_path(int dir, const char *path)

@@ -32,6 +32,9 @@ void gr_mounts_changed(void);
 /* Where the file behind @fd lies, by the id of its mount; NEW when it lies on no mount of our name space (memfd, another's). */
 enum gr_speed gr_mounts_fd(int fd);
 
+/* By st_dev, as long as there is a copy; where one file system has several devices (btrfs), most are not known. */
+enum gr_speed gr_mounts_dev(uint64_t st_dev);
+
 /* What statfs(2) says in f_type */
 enum gr_speed gr_mounts_type(unsigned long f_type);
 

@@ -6,6 +6,7 @@
 #include "offload.h"
 #include "raw.h"
 #include "sched.h"
+#include "uring.h"
 #include <fcntl.h>
 #include <string.h>
 
@@ -102,6 +103,8 @@ void gr_stats_print(void)
 	line(&o, "sites found ", gate.sites, ", patched ", gate.patched);
 	line(&o, "sites left alone ", gate.kept, ", that could not be patched ", gate.failed);
 	line(&o, "offloaded calls ", off.calls, ", offload threads at most ", off.at_most);
+	line(&o, "offloaded calls waiting for a thread, at most at once ", off.queued_at_most, ", now ", off.queued);
+	line(&o, "reads of cold file pages by io_uring ", gr_uring_reads(), NULL, 0);
 	print_calls(&o, st);
 	if (o.fd != 2)
 		raw(SYS_close, o.fd);

@@ -14,6 +14,7 @@
 #include "../sched.h"
 #include "../uring.h"
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -25,10 +26,10 @@
 
 #define MUCH		(256u * 1024)	/* copying this takes longer than having a thread do it */
 #define ROUGH		GR_MS(2)	/* a write that took as long has waited, */
+#define SUSPECTS	256		/* looks at as many after it; the kernel lets some pages pass between two pauses */
 #define ROUGH_FOR	GR_MS(200)	/* and others will: the longest pause of the kernel's for one who writes too much */
 
 static unsigned twins_moving;		/* calls at the position of descriptors that have duplicates */
-static gr_time rough_until;
 
 /* --- where it lies ------------------------------------------------------------------------------------------------------------------- */
 
@@ -108,6 +109,8 @@ static long read_cold(struct gr_fd *f, const struct iovec *iov, int n, off_t at)
 	off_t from = at;
 	long r;
 
+	if (gr_alone(gr_carrier()))
+		return raw(SYS_preadv2, f->fd, iov, n, at, at >> 63, 0);
 	if (gr_disk_speed(f) == GR_SPEED_ASYNC) {
 		if (at == GR_HERE)
 			from = raw(SYS_lseek, f->fd, 0, SEEK_CUR);
@@ -135,7 +138,7 @@ static long read_unasked(struct gr_fd *f, const struct iovec *iov, int n, off_t 
 		f->poll_first = GR_BIT(GR_READ) | GR_BIT(GR_WRITE);
 		return -EAGAIN;
 	}
-	if (speed == GR_SPEED_MEMORY || speed == GR_SPEED_PSEUDO)
+	if (speed == GR_SPEED_MEMORY || speed == GR_SPEED_PSEUDO || gr_alone(gr_carrier()))
 		return raw(SYS_preadv2, f->fd, iov, n, at, at >> 63, 0);
 	return read_by_thread(f, iov, n, at, 0);
 }
@@ -165,7 +168,9 @@ long gr_disk_read(struct gr_fd *f, const struct iovec *iov, int n, size_t bytes,
 	bool taken = at == GR_HERE && gr_disk_taken(f);
 	long r;
 
-	if (gr_alone(gr_carrier()) || (flags & RWF_NOWAIT) || (f->speed == GR_SPEED_MEMORY && !taken))
+	if ((flags & RWF_NOWAIT) || (f->speed == GR_SPEED_MEMORY && !taken))
+		return raw(SYS_preadv2, f->fd, iov, n, at, at >> 63, flags);
+	if (gr_alone(gr_carrier()) && f->speed >= GR_SPEED_ASYNC)
 		return raw(SYS_preadv2, f->fd, iov, n, at, at >> 63, flags);
 	if (taken || flags || f->speed == GR_SPEED_SLOW)
 		return read_by_thread(f, iov, n, at, flags);
@@ -185,27 +190,57 @@ long gr_disk_read(struct gr_fd *f, const struct iovec *iov, int n, size_t bytes,
 
 /* --- writing ------------------------------------------------------------------------------------------------------------------------- */
 
-/* Is it for another thread? */
-static bool write_waits(struct gr_fd *f, size_t bytes, int flags, gr_time now)
+/*
+ * Has a write on the carrier waited?  One that took long may just not have had the processor, so the next ones are looked at closely: who
+ * waits leaves the processor of his own accord.
+ */
+static gr_time rough_until;
+static unsigned suspects;		/* writes to be looked at closely */
+
+static long switches(void)
 {
-	return f->speed == GR_SPEED_SLOW || f->direct || f->sync || (flags & RWF_DURABLE) || bytes >= MUCH || now < rough_until;
+	struct rusage u;
+
+	return raw(SYS_getrusage, RUSAGE_THREAD, &u) == 0 ? u.ru_nvcsw : 0;
+}
+
+static long write_here(gr_time begun, const long call[7])
+{
+	bool suspect = suspects && suspects--;
+	long before = suspect ? switches() : 0;
+	long r = raw_syscall6(call[0], call[1], call[2], call[3], call[4], call[5], call[6]);
+	gr_time ended = gr_now();
+
+	if (GR_UNLIKELY(ended - begun > ROUGH)) {
+		suspects = SUSPECTS;
+		if (suspect && switches() != before)
+			rough_until = ended + ROUGH_FOR;
+	}
+	return r;
+}
+
+/* Those made by threads tell when it is over. */
+static long write_there(struct gr_fd *f, bool moves, gr_time begun, const long call[7])
+{
+	bool rough = begun < rough_until;
+	long r = gr_disk_offload(f, moves, call[0], call[1], call[2], call[3], call[4], call[5], call[6]);
+	gr_time ended = gr_now();
+
+	if (rough && ended - begun > ROUGH)
+		rough_until = ended + ROUGH_FOR;
+	return r;
 }
 
 long gr_disk_write(struct gr_fd *f, size_t bytes, bool moves, int flags, long nr, long a, long b, long c, long d, long e, long g)
 {
+	const long call[7] = { nr, a, b, c, d, e, g };
 	bool taken = moves && gr_disk_taken(f);
-	gr_time begun, ended;
-	long r;
+	gr_time now;
 
 	if (gr_alone(gr_carrier()) || (flags & RWF_NOWAIT) || (gr_disk_speed(f) < GR_SPEED_ASYNC && !taken))
 		return raw_syscall6(nr, a, b, c, d, e, g);
-	begun = gr_now();
-	if (taken || write_waits(f, bytes, flags, begun))
-		r = gr_disk_offload(f, moves, nr, a, b, c, d, e, g);
-	else
-		r = raw_syscall6(nr, a, b, c, d, e, g);
-	ended = gr_now();
-	if (ended - begun > ROUGH && f->speed != GR_SPEED_SLOW && !f->direct && !f->sync && bytes < MUCH)
-		rough_until = ended + ROUGH_FOR;
-	return r;
+	now = gr_now();
+	if (taken || f->speed == GR_SPEED_SLOW || f->direct || f->sync || (flags & RWF_DURABLE) || bytes >= MUCH || now < rough_until)
+		return write_there(f, moves, now, call);
+	return write_here(now, call);
 }

@@ -29,27 +29,37 @@ static bool opens_at_once(dev_t dev)
 	return n == MEM_MAJOR || n == TTYAUX_MAJOR || n == MISC_MAJOR || (n >= PTS_FIRST && n <= PTS_LAST);
 }
 
-/* A FIFO waits for its other end, a serial line for a carrier, a drive for its medium. */
-static bool open_may_wait(int dir, const char *path, uint64_t flags)
+/* A FIFO waits for its other end, a serial line for a carrier, a drive for its medium.  @ret_st: what there is; its mode is 0 if nothing. */
+static bool open_may_wait(int dir, const char *path, uint64_t flags, struct stat *ret_st)
 {
-	struct stat st;
+	mode_t mode;
 
+	ret_st->st_mode = 0;
 	if (flags & (O_NONBLOCK | O_PATH | O_DIRECTORY))
 		return false;
-	if (raw(SYS_newfstatat, dir, path, &st, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) < 0)
+	if (raw(SYS_newfstatat, dir, path, ret_st, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) < 0) {
+		ret_st->st_mode = 0;
 		return false;		/* and open() says why */
-	if (S_ISFIFO(st.st_mode))
+	}
+	mode = ret_st->st_mode;
+	if (S_ISFIFO(mode))
 		return (flags & O_ACCMODE) != O_RDWR;
-	return S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && !opens_at_once(st.st_rdev));
+	return S_ISBLK(mode) || (S_ISCHR(mode) && !opens_at_once(ret_st->st_rdev));
 }
 
 long green_openat(int dir, const char *path, int flags, mode_t mode)
 {
+	struct stat st;
+	long r;
+
 	if (GR_UNLIKELY(gr_path_slow(dir, path)))
 		return gr_offload_exact(SYS_openat, dir, (long)path, flags, mode, 0, 0);
-	if (GR_UNLIKELY(open_may_wait(dir, path, (unsigned)flags)))
+	if (GR_UNLIKELY(open_may_wait(dir, path, (unsigned)flags, &st)))
 		return gr_offload(SYS_openat, dir, (long)path, flags, mode, 0, 0);
-	return raw(SYS_openat, dir, path, flags, mode);
+	r = raw(SYS_openat, dir, path, flags, mode);
+	if (r >= 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))	/* what we know of it need not be asked for */
+		gr_fd_born_file((int)r, flags, gr_mounts_dev(st.st_dev));
+	return r;
 }
 
 long green_open(const char *path, int flags, mode_t mode)
@@ -64,11 +74,12 @@ long green_creat(const char *path, mode_t mode)
 
 long green_openat2(int dir, const char *path, struct open_how *how, size_t size)
 {
+	struct stat st;
 	uint64_t flags;
 
 	if (GR_UNLIKELY(gr_path_slow(dir, path)))
 		return gr_offload_exact(SYS_openat2, dir, (long)path, (long)how, (long)size, 0, 0);
-	if (size >= sizeof(*how) && gr_user_read(&flags, &how->flags, sizeof(flags)) == 0 && open_may_wait(dir, path, flags))
+	if (size >= sizeof(*how) && gr_user_read(&flags, &how->flags, sizeof(flags)) == 0 && open_may_wait(dir, path, flags, &st))
 		return gr_offload(SYS_openat2, dir, (long)path, (long)how, (long)size, 0, 0);
 	return raw(SYS_openat2, dir, path, how, size);
 }
