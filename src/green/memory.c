@@ -2,6 +2,7 @@
  * memory.c - mappings, as far as they concern us: which memory is shared with others (futex.c), and new code to patch (gate.c)
  */
 #include "green.h"
+#include "rings.h"
 #include "../arch/x86_64/arch.h"
 #include "../gate.h"
 #include "../map.h"
@@ -28,6 +29,8 @@ long green_mmap(uintptr_t addr, size_t size, int prot, int flags, int fd, off_t 
 		gr_map_add_shared((uintptr_t)r, whole_pages(size));
 	else if (flags & MAP_FIXED)
 		gr_map_remove((uintptr_t)r, whole_pages(size));
+	if (!(flags & MAP_ANONYMOUS))
+		gr_ring_mapped(fd, (uint64_t)at, (uintptr_t)r);
 	if ((prot & PROT_EXEC) && !(flags & MAP_ANONYMOUS)) {
 		c->maps++;
 		c->loads_code = c->current;
