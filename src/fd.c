@@ -122,16 +122,26 @@ void gr_fd_path(int fd, char path[GR_FD_PATH])
 	path[n] = '\0';
 }
 
-/* Only its name tells a signalfd, which says EINVAL where others say that they do not know RWF_NOWAIT. */
-static bool is_signalfd(int fd)
+/* Only its name tells what an anonymous file is.  @want: "anon_inode:[...]" */
+static bool is_named(int fd, const char *want, size_t size)
 {
-	static const char want[] = "anon_inode:[signalfd]";
-	char path[GR_FD_PATH], name[sizeof(want)];
+	char path[GR_FD_PATH], name[32];
 	long got;
 
 	gr_fd_path(fd, path);
 	got = raw(SYS_readlink, path, name, sizeof(name));
-	return got < 0 || (got == sizeof(want) - 1 && memcmp(name, want, sizeof(want) - 1) == 0);
+	return got == (long)size && memcmp(name, want, size) == 0;
+}
+
+#define IS_NAMED(fd, name) is_named(fd, "anon_inode:" name, sizeof("anon_inode:" name) - 1)
+
+/* A signalfd says EINVAL where others say that they do not know RWF_NOWAIT; a counter can be read at once, and poll() is about its ring. */
+static enum gr_fd_kind look_at_anonymous(struct gr_fd *f)
+{
+	f->signalfd = IS_NAMED(f->fd, "[signalfd]");
+	if (f->signalfd)
+		return GR_KIND_POLL;
+	return IS_NAMED(f->fd, "[perf_event]") ? GR_KIND_OTHER : GR_KIND_NOWAIT;
 }
 
 /* What fstat() says, without asking a server: a file that has a position is taken for a regular one. */
@@ -186,7 +196,7 @@ static int look_at(struct gr_fd *f)
 	else if (S_ISCHR(st.st_mode))
 		f->tty = look_at_device(f);
 	else
-		f->kind = (f->signalfd = is_signalfd(f->fd)) ? GR_KIND_POLL : GR_KIND_NOWAIT;
+		f->kind = look_at_anonymous(f);
 	f->poll_first = f->kind == GR_KIND_POLL ? GR_BIT(GR_READ) | GR_BIT(GR_WRITE) : 0;
 	f->fork_gen = gr_carrier()->forks;
 	return 0;

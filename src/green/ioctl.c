@@ -13,6 +13,7 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sys/stat.h>
 
 #define FAMILY(request)	((request) >> 8 & 0xff)
@@ -22,6 +23,7 @@
 #define FIFREEZE	0xc0045877u
 #define FITRIM		0xc0185879u
 #define FS_IOC_FIEMAP	0xc020660bu
+#define KVM_RUN		0xae80u
 
 static bool answers_at_once(unsigned request)
 {
@@ -43,6 +45,12 @@ static bool answers_at_once(unsigned request)
 static bool drains(unsigned request)
 {
 	return request == TCSBRK || request == TCSBRKP || request == TCSETSW || request == TCSETSF || request == TCSETAW || request == TCSETAF;
+}
+
+/* On files that are no devices: until another process makes a call, until a guest has something to tell. */
+static bool waits(unsigned request)
+{
+	return request == TIOCMIWAIT || request == SECCOMP_IOCTL_NOTIF_RECV || request == KVM_RUN;
 }
 
 static bool uses_disk(unsigned request)
@@ -90,8 +98,8 @@ long green_ioctl(int fd, unsigned request, long arg)
 		return gr_offload_exact(SYS_ioctl, fd, request, arg, 0, 0, 0);
 	if (drains(request))
 		return drain(fd, request, arg);
-	if (request == TIOCMIWAIT)
-		return gr_offload(SYS_ioctl, fd, request, arg, 0, 0, 0);
+	if (waits(request))
+		return gr_offload_exact(SYS_ioctl, fd, request, arg, 0, 0, 0);
 	if (uses_disk(request))
 		return gr_offload_nointr(SYS_ioctl, fd, request, arg, 0, 0, 0);
 	if (answers_at_once(request) || !may_wait(fd))
