@@ -202,8 +202,11 @@ static void run_handler(int sig, siginfo_t *info, ucontext_t *uc, uint32_t insid
 		c->todo |= GR_TODO_SIGNAL;
 }
 
-/* Where the kernel will not queue a signal for us: no room (RLIMIT_SIGPENDING), or a filter of system calls. */
-static void run_handler_here(int sig, siginfo_t *info)
+/*
+ * Where the kernel will not queue a signal for us: no room (RLIMIT_SIGPENDING), or a filter of system calls.  Not inlined, since its
+ * caller lies below every handler, also on the smallest of stacks.
+ */
+__attribute__((noinline)) static void run_handler_here(int sig, siginfo_t *info)
 {
 	ucontext_t uc;
 
