@@ -144,12 +144,25 @@ static void crowds(void)
 /* --- deadlocks and signals --------------------------------------------------------------------------------------------------------------- */
 
 static int place;
-static const char *what;
+
+/* What a thread's call came to is told by who joins it, so that the two do not talk at once. */
+static int result, result_errno;
+
+static void note(int r)
+{
+	result = r;
+	result_errno = errno;
+}
+
+static void tell(const char *what)
+{
+	t_result(what, result, result < 0 ? result_errno : T_ERRNO);
+}
 
 static void *wait_for_it(void *arg)
 {
 	t_here(&place);
-	R(what, lock(F_SETLKW, F_WRLCK, *(int *)arg));
+	note(lock(F_SETLKW, F_WRLCK, *(int *)arg));
 	return NULL;
 }
 
@@ -166,7 +179,6 @@ static void interrupted(int flags, const char *name)
 
 	sigaction(SIGUSR1, &sa, NULL);
 	place = 0;
-	what = name;
 	order('1');
 	obeyed("locks");
 	t = start(wait_for_it, &byte);
@@ -180,6 +192,7 @@ static void interrupted(int flags, const char *name)
 	obeyed("unlocks");
 	if (flags & SA_RESTART)
 		join(t);
+	tell(name);
 	lock(F_SETLK, F_UNLCK, 1);
 }
 
@@ -202,7 +215,7 @@ static void *lockf_it(void *arg)
 	(void)arg;
 	t_here(&place);
 	MUST(lseek(fd, 0, SEEK_SET));
-	R("lockf", lockf(fd, F_LOCK, 1));
+	note(lockf(fd, F_LOCK, 1));
 	return NULL;
 }
 
@@ -213,7 +226,7 @@ static void *ofd_it(void *arg)
 
 	(void)arg;
 	t_here(&place);
-	R("F_OFD_SETLKW", fcntl(mine, F_OFD_SETLKW, &l));
+	note(fcntl(mine, F_OFD_SETLKW, &l));
 	close(mine);
 	return NULL;
 }
@@ -232,6 +245,7 @@ static void others(void)
 	order('A');
 	obeyed("unlocks");
 	join(t);
+	tell("lockf");
 	R("unlock", lockf(fd, F_ULOCK, 1));
 	mine = (int)MUST(open("locked", O_RDWR | O_CLOEXEC));
 	R("F_OFD_SETLK", fcntl(mine, F_OFD_SETLK, &l));
@@ -241,6 +255,7 @@ static void others(void)
 	say("unlocking");
 	close(mine);
 	join(t);
+	tell("F_OFD_SETLKW");
 	R("flock of nothing", flock(-1, LOCK_EX));
 	R("flock of nonsense", flock(fd, 77));
 	R("F_SETLKW of nothing", fcntl(-1, F_SETLKW, &l));
