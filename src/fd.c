@@ -9,6 +9,7 @@
 #include "sched.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -437,8 +438,11 @@ void gr_fd_forked(void)
 	gr_carrier()->forks++;
 }
 
+/* Own descriptors are the parent's: not to be closed here where they are its very own (CLONE_FILES), but still to be hidden. */
 void gr_fd_fork_child(void)
 {
+	bool shared = gr_carrier()->clone_flags & CLONE_FILES;
+
 	for (size_t i = 0; i < CHUNKS; i++)
 		for (int k = 0; chunks[i] && k < (int)GR_FD_CHUNK; k++) {
 			struct gr_fd *f = &chunks[i][k];
@@ -448,7 +452,7 @@ void gr_fd_fork_child(void)
 			gr_list_init(&f->hub_link);
 			f->armed = 0;
 			f->registered = false;
-			if (f->own) {
+			if (f->own && !shared) {
 				raw(SYS_close, f->fd);
 				f->own = false;
 				f->kind = GR_KIND_NEW;

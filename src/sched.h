@@ -117,7 +117,7 @@ struct gr_carrier {
 	struct gr_greenlet *corpse;	/* ended, its record to be freed by whoever runs next */
 	ptrdiff_t tid_at;		/* where in a thread's TLS block glibc keeps its tid, learnt from the first clone; or 0 */
 	uint32_t forks;			/* how often this process has forked */
-	long clone_flags;		/* of the raw clone whose outcome GR_INSIDE_CLONE waits for */
+	long clone_flags;		/* of the latest process made: GR_INSIDE_CLONE waits for its outcome; in a child, its own */
 	unsigned maps;			/* how often a file was mapped executable, or anything unmapped: libraries may have come or gone */
 	struct gr_greenlet *loads_code;	/* has mapped a file executable and not yet protected its RELRO part: dlopen() */
 	bool vm_child;			/* a process made with CLONE_VM without CLONE_VFORK may be running in our memory */

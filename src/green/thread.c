@@ -98,8 +98,8 @@ static long new_process(uint64_t flags, bool own_stack, long nr, long a, long b,
 	long r;
 
 	gr_fd_forked();
+	c->clone_flags = (long)flags;
 	if ((flags & CLONE_VM) || own_stack) {
-		c->clone_flags = (long)flags;
 		c->vm_child |= (flags & VFORK_FLAGS) == CLONE_VM;
 		gr_signal_exact(~0ull);
 		c->inside = GR_INSIDE_CLONE;
