@@ -51,6 +51,11 @@ long green_sched_getaffinity(int tid, long b, long d, long e);
 long green_sched_rr_get_interval(int tid, long b, long d, long e);
 long green_sched_setattr(int tid, long b, long d, long e);
 long green_sched_getattr(int tid, long b, long d, long e);
+long green_prlimit64(int tid, long b, long d, long e);
+long green_getpgid(int tid, long b, long d, long e);
+long green_getsid(int tid, long b, long d, long e);
+long green_ioprio_set(int which, int who, int prio);
+long green_ioprio_get(int which, int who);
 long green_setpriority(int which, int who, int prio);
 long green_getpriority(int which, int who);
 void gr_thread_starts(void);
@@ -109,6 +114,7 @@ long green_sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags);
 long green_accept(int fd, struct sockaddr *addr, socklen_t *len);
 long green_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 long green_connect(int fd, const struct sockaddr *addr, socklen_t len);
+long green_bind(int fd, const struct sockaddr *addr, socklen_t len);
 long green_listen(int fd, int backlog);
 long green_socket(int domain, int type, int protocol);
 long green_socketpair(int domain, int type, int protocol, int *fds);
@@ -217,6 +223,7 @@ long green_move_mount(long a, long b, long c, long d, long e, long f);
 long green_mount_setattr(long a, long b, long c, long d, long e, long f);
 long green_pivot_root(long a, long b, long c, long d, long e, long f);
 long green_quotactl_fd(long a, long b, long c, long d, long e, long f);
+long green_ustat(long a, long b, long c, long d, long e, long f);
 
 /* pages.c */
 long green_readahead(long a, long b, long c, long d, long e, long f);

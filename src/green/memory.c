@@ -18,10 +18,24 @@ static size_t whole_pages(size_t size)
 	return (size + GR_PAGE - 1) & ~(size_t)(GR_PAGE - 1);
 }
 
+/* MAP_POPULATE reads a file before mmap() returns; that is done afterwards, by another kernel thread. */
+static bool reads_file(int flags)
+{
+	return (flags & MAP_POPULATE) && !(flags & (MAP_ANONYMOUS | MAP_NONBLOCK));
+}
+
+static void read_in(uintptr_t addr, size_t size, int prot, int flags)
+{
+	bool copies = (flags & MAP_TYPE) == MAP_PRIVATE && (prot & PROT_WRITE);
+
+	gr_offload_nointr(SYS_madvise, (long)addr, (long)whole_pages(size), copies ? MADV_POPULATE_WRITE : MADV_POPULATE_READ, 0, 0, 0);
+}
+
 long green_mmap(uintptr_t addr, size_t size, int prot, int flags, int fd, off_t at)
 {
 	struct gr_carrier *c = gr_carrier();
-	long r = raw(SYS_mmap, addr, size, prot, flags, fd, at);
+	bool later = GR_UNLIKELY(reads_file(flags));
+	long r = raw(SYS_mmap, addr, size, prot, later ? flags & ~MAP_POPULATE : flags, fd, at);
 
 	if (raw_failed(r))
 		return r;
@@ -35,6 +49,8 @@ long green_mmap(uintptr_t addr, size_t size, int prot, int flags, int fd, off_t 
 		c->maps++;
 		c->loads_code = c->current;
 	}
+	if (later)
+		read_in((uintptr_t)r, size, prot, flags);
 	return r;
 }
 

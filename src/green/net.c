@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/un.h>
 
 static bool begin(struct gr_try *t, int fd, int dir, int flags)
 {
@@ -322,6 +323,20 @@ long green_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	}
 	gr_try_end(&t);
 	return r;
+}
+
+/* A local address is a file, which may be made on a server's file system. */
+long green_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct {
+		struct sockaddr_un un;
+		char end;
+	} a = { 0 };
+
+	if (len > sizeof(a.un.sun_family) && len <= sizeof(a.un) && gr_user_read(&a.un, addr, len) == 0 &&
+	    a.un.sun_family == AF_UNIX && a.un.sun_path[0] && gr_path_slow(AT_FDCWD, a.un.sun_path))
+		return gr_offload_exact(SYS_bind, fd, (long)addr, (long)len, 0, 0, 0);
+	return raw(SYS_bind, fd, addr, len);
 }
 
 long green_listen(int fd, int backlog)

@@ -98,8 +98,8 @@ static long new_process(uint64_t flags, bool own_stack, long nr, long a, long b,
 	long r;
 
 	gr_fd_forked();
-	c->clone_flags = (long)flags;
 	if ((flags & CLONE_VM) || own_stack) {
+		c->clone_flags = (long)flags;
 		c->vm_child |= (flags & VFORK_FLAGS) == CLONE_VM;
 		gr_signal_exact(~0ull);
 		c->inside = GR_INSIDE_CLONE;
@@ -223,8 +223,11 @@ long green_sched_yield(void)
 
 long green_arch_prctl(int code, unsigned long addr)
 {
-	long r = raw(SYS_arch_prctl, code, addr);
+	long r;
 
+	if (code == 0x5001 /* ARCH_SHSTK_ENABLE */)
+		return -EOPNOTSUPP;	/* a switch leaves by a return address that no shadow stack knows */
+	r = raw(SYS_arch_prctl, code, addr);
 	if (r == 0 && code == 0x1002 /* ARCH_SET_FS */)
 		gr_carrier()->current->fs = addr;
 	return r;
@@ -289,6 +292,9 @@ BY_TID(green_sched_getaffinity, SYS_sched_getaffinity)
 BY_TID(green_sched_rr_get_interval, SYS_sched_rr_get_interval)
 BY_TID(green_sched_setattr, SYS_sched_setattr)
 BY_TID(green_sched_getattr, SYS_sched_getattr)
+BY_TID(green_prlimit64, SYS_prlimit64)
+BY_TID(green_getpgid, SYS_getpgid)
+BY_TID(green_getsid, SYS_getsid)
 
 /* Only the main thread's list is known to the kernel. */
 long green_get_robust_list(int tid, long head, long len, long unused)
@@ -312,4 +318,21 @@ long green_setpriority(int which, int who, int prio)
 long green_getpriority(int which, int who)
 {
 	return raw(SYS_getpriority, which, which == PRIO_PROCESS ? kernel_tid(who) : who);
+}
+
+enum { IOPRIO_THREAD = 1 };		/* IOPRIO_WHO_PROCESS */
+
+/* Threads that are made later have it, too: those that read and write for us. */
+long green_ioprio_set(int which, int who, int prio)
+{
+	long r = raw(SYS_ioprio_set, which, which == IOPRIO_THREAD ? kernel_tid(who) : who, prio);
+
+	if (r == 0)
+		gr_offload_retire();
+	return r;
+}
+
+long green_ioprio_get(int which, int who)
+{
+	return raw(SYS_ioprio_get, which, which == IOPRIO_THREAD ? kernel_tid(who) : who);
 }

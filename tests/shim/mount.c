@@ -67,6 +67,8 @@ static void new_calls(void)
 
 static void bad_arguments(void)
 {
+	char buf[256];
+
 	say("--- bad arguments");
 	R("fsopen: no such type", syscall(SYS_fsopen, "no-such-type", 0));
 	R("fsopen: bad pointer", syscall(SYS_fsopen, T_BAD, 0));
@@ -82,6 +84,8 @@ static void bad_arguments(void)
 	R("quotactl: no such device", quotactl(QCMD(Q_SYNC, USRQUOTA), "none", 0, NULL));
 	R("quotactl: bad pointer", quotactl(QCMD(Q_GETQUOTA, USRQUOTA), T_BAD, 0, NULL));
 	R("quotactl_fd: not open", syscall(SYS_quotactl_fd, 9999, QCMD(Q_SYNC, USRQUOTA), 0, NULL));
+	R("ustat: no such device", syscall(SYS_ustat, 0xfffff, buf));
+	R("ustat: bad pointer", syscall(SYS_ustat, 0, T_BAD));
 	R("swapon: no such file", swapon("none", 0));
 	R("swapon: a folder", swapon("m", 0));
 	R("swapoff: no such file", swapoff("none"));

@@ -58,6 +58,19 @@ static void advice(int fd)
 	munmap(p, SIZE);
 }
 
+static void populated(int fd)
+{
+	char *p = mmap(NULL, SIZE, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+	char *q = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+
+	say("--- populated mappings");
+	say("resident %d", resident(p));
+	say("resident %d", resident(q));
+	R("not open", mmap(NULL, SIZE, PROT_READ, MAP_SHARED | MAP_POPULATE, 9999, 0) == MAP_FAILED ? -1 : 0);
+	munmap(p, SIZE);
+	munmap(q, SIZE);
+}
+
 static void files(int fd)
 {
 	int p[2];
@@ -158,6 +171,7 @@ int main(void)
 	t_begin();
 	MUST(ftruncate(fd, SIZE));
 	advice(fd);
+	populated(fd);
 	files(fd);
 	locked();
 	policies();

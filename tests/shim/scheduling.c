@@ -51,8 +51,18 @@ static void processors(int who)
 
 static void priorities(int who)
 {
+	struct rlimit limit;
+
 	R("getpriority", syscall(SYS_getpriority, PRIO_PROCESS, who));
 	R("setpriority", syscall(SYS_setpriority, PRIO_PROCESS, who, 0));
+	YES("ioprio_get", syscall(SYS_ioprio_get, 1, who) >= 0);
+	R("ioprio_set", syscall(SYS_ioprio_set, 1, who, 2 << 13 | 6));
+	R("ioprio_get", syscall(SYS_ioprio_get, 1, who));
+	R("ioprio_set: no such class", syscall(SYS_ioprio_set, 1, who, 7 << 13));
+	R("prlimit64", syscall(SYS_prlimit64, who, RLIMIT_NOFILE, NULL, &limit));
+	R("prlimit64: no such limit", syscall(SYS_prlimit64, who, 99, NULL, &limit));
+	YES("getpgid", syscall(SYS_getpgid, who) == getpgrp());
+	YES("getsid", syscall(SYS_getsid, who) == getsid(0));
 	R("getpriority: no such kind", syscall(SYS_getpriority, 9, who));
 	R("setpriority: no such kind", syscall(SYS_setpriority, 9, who, 0));
 }
