@@ -12,9 +12,20 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define RUNNING_UNDER_TOOL 1		/* which has memory of its own to map */
+#else
+#define RUNNING_UNDER_TOOL RUNNING_ON_VALGRIND
+#endif
 
 /* --- the hub's part ---------------------------------------------------------------------------------------------------------------- */
 
@@ -342,6 +353,87 @@ static void test_limit(void **state)
 	gr_offload_max[0] = GR_OFFLOAD_WAITS;
 }
 
+/* Two are made, three wait in the queue, five for room in it. */
+static void look_at_queue(void *unused)
+{
+	(void)unused;
+	assert_int_equal(stats().threads, 2);
+	assert_int_equal(stats().queued, 3);
+	fake_signal(&fakes[9].g);		/* still in line */
+	fake_signal(&fakes[4].g);		/* in the queue: there is room for another */
+	gr_yield();
+	assert_int_equal(stats().queued, 3);
+	fake_note("|");
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(write(pipes[i][1], "x", 1), 1);
+}
+
+static void test_queue(void **state)
+{
+	(void)state;
+	gr_offload_retire();
+	await_threads(1);
+	gr_offload_reset();
+	gr_offload_max[0] = 2;
+	gr_offload_queue_max = 3;
+	start();
+	for (int i = 0; i < 10; i++)
+		fake_go("reader", i == 9 || i == 4 ? read_until : read_one, pipes[i]);
+	fake_go("looker", look_at_queue, NULL);
+	assert_int_equal(run(), 0);
+	assert_string_equal(fake_log, "-512 -512 | x1 x1 x1 x1 x1 x1 x1 x1");
+	assert_int_equal(stats().queued, 0);
+	assert_int_equal(stats().queued_at_most, 3);
+	gr_offload_max[0] = GR_OFFLOAD_WAITS;
+	gr_offload_queue_max = GR_OFFLOAD_QUEUE;
+	for (int i = 4; i < 10; i += 5)
+		assert_int_equal(read(pipes[i][0], &(char){ 0 }, 1), 1);
+}
+
+/* No memory for their stacks, as there may be no more processes for this user. */
+static struct rlimit memory;
+
+static void no_threads(bool none)
+{
+	struct rlimit r = memory;
+
+	if (none)
+		r.rlim_cur = 4096;
+	assert_int_equal(setrlimit(RLIMIT_AS, &r), 0);
+}
+
+/* A call that ends by itself is made here; one that may wait does so until there can be a thread. */
+static void disk_meanwhile(void *unused)
+{
+	(void)unused;
+	assert_int_equal(gr_offload_nointr(SYS_getpid, 0, 0, 0, 0, 0, 0), getpid());
+	assert_int_equal(stats().threads, 0);
+	fake_note("|");
+	no_threads(false);
+	assert_int_equal(write(pipes[0][1], "x", 1), 1);
+	assert_int_equal(write(pipes[1][1], "x", 1), 1);
+}
+
+static void test_no_threads(void **state)
+{
+	(void)state;
+	if (RUNNING_UNDER_TOOL)
+		skip();
+	gr_offload_retire();
+	await_threads(1);
+	gr_offload_reset();
+	assert_int_equal(getrlimit(RLIMIT_AS, &memory), 0);
+	start();
+	fake_go("a", read_one, pipes[0]);
+	fake_go("b", read_one, pipes[1]);
+	fake_go("c", disk_meanwhile, NULL);
+	no_threads(true);
+	patience = 50;
+	assert_int_equal(run(), 0);
+	assert_string_equal(fake_log, "| x1 x1");
+	patience = 5000;
+}
+
 static void retire_meanwhile(void *unused)
 {
 	(void)unused;
@@ -481,6 +573,8 @@ int main(void)
 		cmocka_unit_test(test_breaking_off),
 		cmocka_unit_test(test_races),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_no_threads),
 		cmocka_unit_test(test_retire),
 		cmocka_unit_test(test_end_idle),
 		cmocka_unit_test(test_bored),
