@@ -141,7 +141,7 @@ static bool next_job(struct worker *w)
 
 static void work(void *arg)
 {
-	uint64_t mask = ~GR_SIGBIT(GR_SIG_INTERRUPT);
+	uint64_t mask = ~(GR_SIGBIT(GR_SIG_INTERRUPT) | GR_SIGBIT(SIGSYS));
 	struct worker *w = arg;
 
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof(mask));
@@ -392,6 +392,8 @@ static long offload(gr_time deadline, struct job *job)
 	broken = wait_for(job, deadline);
 	if (job->raised)
 		raise_for(job->g, job->raised);
+	if (GR_UNLIKELY(job->ret == -GR_ETRAPPED))
+		return here(job);		/* a filter's SIGSYS comes at once, and is for the greenlet's handler */
 	if (!interrupted(job->ret) || job->kind == DISK)
 		return job->ret;
 	if (broken == -ETIMEDOUT || broken == -GR_EBROKEN)

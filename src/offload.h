@@ -19,6 +19,9 @@
  * Not the last one, 64: that is valgrind's. */
 #define GR_SIG_INTERRUPT	63
 
+/* What a call gives on an offload thread where a seccomp filter answers it by SIGSYS (signal_native.c); the carrier makes it then. */
+#define GR_ETRAPPED	600
+
 /* Calls made at once, at most; others wait their turn.  Many may wait, because a wait on shared memory holds its thread for as long as it
  * likes; calls that end by themselves are counted apart, so that they are never stuck behind those. */
 #define GR_OFFLOAD_WAITS	1024

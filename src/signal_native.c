@@ -37,6 +37,10 @@ void gr_signal_on_native(int sig, siginfo_t *info, ucontext_t *uc)
 
 	if (gr_signal_is_fault(sig, info) && gr_signal_mend_copy(uc))
 		return;
+	if (sig == SIGSYS && gr_offload_is_thread()) {
+		uc->uc_mcontext.gregs[REG_RAX] = -GR_ETRAPPED;
+		return;
+	}
 	if (!gr_signal_has_handler(sig)) {
 		if (!gr_signal_ignored(sig) || gr_signal_is_fault(sig, info))
 			gr_signal_fatal(sig, info);
