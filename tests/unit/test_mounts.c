@@ -13,12 +13,14 @@
 #include "hub.h"
 #include "sched.h"
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -111,10 +113,11 @@ static void mounts_come_and_go(const char *dir)
 {
 	char options[128], inside[256], through[256];
 	struct stat st;
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC };
+	bool before, looks_up = syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how)) >= 0;		/* not under valgrind */
 	int dev, fd;
-	bool before;
 
-	if (unshare(CLONE_NEWNS) == -1 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+	if (unshare(CLONE_NEWNS) == -1 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == -1)
 		_exit(77);
 	gr_mounts_changed();
 	before = gr_mounts_slow();
@@ -136,9 +139,9 @@ static void mounts_come_and_go(const char *dir)
 	MUST(gr_mounts_slow());
 	MUST(gr_mounts_path(AT_FDCWD, inside));
 	MUST(gr_mounts_path(AT_FDCWD, through));		/* its server would never answer */
-	MUST(!gr_mounts_path(AT_FDCWD, dir));
-	MUST(access("/dev/null", F_OK) == 0 && !gr_mounts_path(AT_FDCWD, "/dev/null"));
-	MUST(!gr_mounts_path(AT_FDCWD, (char *)8));		/* EFAULT by the call itself */
+	MUST(!looks_up || !gr_mounts_path(AT_FDCWD, dir));
+	MUST(access("/dev/null", F_OK) == 0 && (!looks_up || !gr_mounts_path(AT_FDCWD, "/dev/null")));
+	MUST(!looks_up || !gr_mounts_path(AT_FDCWD, (char *)8));		/* EFAULT by the call itself */
 	fd = open(inside, O_PATH | O_CLOEXEC);
 	MUST(gr_mounts_fd(fd) == GR_SPEED_SLOW);
 	MUST(gr_mounts_path(fd, "file"));
@@ -175,7 +178,7 @@ static void many(const char *dir)
 {
 	char path[64];
 
-	if (unshare(CLONE_NEWNS) == -1 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+	if (unshare(CLONE_NEWNS) == -1 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == -1)
 		_exit(77);
 	MUST(mount("none", dir, "tmpfs", 0, NULL) == 0);
 	for (int i = 0; i < 700; i++) {
