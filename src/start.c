@@ -39,6 +39,14 @@ static unsigned other_threads(void)
 	return threads - 1;
 }
 
+/* A switch leaves by a return address that a shadow stack does not know (ARCH_SHSTK_STATUS; processors with CET). */
+static bool has_shadow_stack(void)
+{
+	uint64_t on = 0;
+
+	return raw(SYS_arch_prctl, 0x5005, &on) == 0 && (on & 1);
+}
+
 int gr_init_unpatched(char **env)
 {
 	struct gr_carrier *c = gr_carrier();
@@ -54,6 +62,12 @@ int gr_init_unpatched(char **env)
 	c->native_threads = other_threads();
 	c->natives = c->native_threads != 0;
 	gr_futex_natives_moved = c->natives;		/* those wait already */
+	if (has_shadow_stack()) {
+		gr_warn("the program runs with a shadow stack, which green threads cannot have (switch it off: GLIBC_TUNABLES="
+			"glibc.cpu.x86_shstk=off); the program's threads stay kernel threads and its calls go straight to the kernel",
+			-EOPNOTSUPP);
+		return 0;
+	}
 	r = gr_gate_patch();
 	if (r < 0) {
 		/* Nobody but the main thread would be a greenlet: its calls may as well block in the kernel, as the other threads' do. */
