@@ -31,6 +31,29 @@ static bool no_nowait(struct gr_try *t, long r)
 	return true;
 }
 
+/*
+ * Where only the kernel knows whether a call waits: reads of nothing (inotify waits, terminals do not), flags of preadv2, files that read
+ * the parts of a vector one by one.
+ */
+static long unsure(struct gr_fd *f, int dir, long nr, long a, long b, long c, long d, long e)
+{
+	long r;
+
+	if (f->kind == GR_KIND_OTHER || !gr_fd_blocking(f) || (dir == GR_READ && gr_ready_now(f->fd, dir)))
+		return raw(nr, f->fd, a, b, c, d, e);
+	r = gr_offload(nr, f->fd, a, b, c, d, e);
+	return r == -GR_ERESTART && gr_is_socket(f) && f->timeo[dir] != GR_NEVER ? -EINTR : r;
+}
+
+/* What the kernel refuses it refuses at once: a file that is not ready is asked in a way that waits for nothing and, if there is no such
+ * way for it, only looks at the arguments. */
+static long refused(int fd, long nr, const struct iovec *iov, int n)
+{
+	long r = raw(nr, fd, iov, n, GR_HERE, GR_HERE, RWF_NOWAIT);
+
+	return r == -EOPNOTSUPP ? -EAGAIN : r;
+}
+
 /* --- reading --------------------------------------------------------------------------------------------------------------- */
 
 /*
@@ -44,8 +67,11 @@ static long read_unready(struct gr_try *t, const struct iovec *iov, int n)
 
 	if (!gr_fd_blocking(t->f))
 		return raw(SYS_readv, t->w.fd, iov, n);
-	if (!t->f->fifo || t->waited)
+	if (t->waited)
 		return -EAGAIN;
+	r = refused(t->w.fd, SYS_preadv2, iov, n);
+	if (!t->f->fifo || r != -EAGAIN)
+		return r;
 	gr_fd_path(t->w.fd, path);
 	fd = raw(SYS_open, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (raw_failed(fd))
@@ -72,6 +98,8 @@ static long read_try(struct gr_try *t, const struct iovec *iov, int n)
 	}
 	if (GR_UNLIKELY(t->f->signalfd) && gr_signal_shows())
 		return gr_signal_read_fd(fd, iov, n);
+	if (n > 1 && !t->f->tty && !t->f->fifo && gr_fd_blocking(t->f))
+		return gr_offload(SYS_readv, fd, (long)iov, n, 0, 0, 0);
 	return gr_ready_now(fd, GR_READ) ? raw(SYS_readv, fd, iov, n) : read_unready(t, iov, n);
 }
 
@@ -86,13 +114,20 @@ static long read_loop(struct gr_try *t, const struct iovec *iov, int n)
 	return r;
 }
 
+static long read_nothing(struct gr_try *t, long nr, long a, long b)
+{
+	return t->f->tty || t->f->kind == GR_KIND_FILE || gr_is_socket(t->f) ? raw(nr, t->w.fd, a, b) : unsure(t->f, GR_READ, nr, a, b, 0, 0, 0);
+}
+
 long green_read(int fd, void *buf, size_t n)
 {
 	struct iovec iov = { buf, n };
 	struct gr_try t;
 
-	if (n == 0 || (ssize_t)n < 0 || !gr_try_begin(&t, fd, GR_READ))
+	if ((ssize_t)n < 0 || !gr_try_begin(&t, fd, GR_READ))
 		return raw(SYS_read, fd, buf, n);
+	if (n == 0)
+		return read_nothing(&t, SYS_read, (long)buf, 0);
 	if (gr_is_socket(t.f))
 		return green_recvfrom(fd, buf, n, 0, NULL, NULL);
 	if (n > INT_MAX - GR_PAGE + 1)
@@ -132,8 +167,10 @@ long green_readv(int fd, const struct iovec *iov, int n)
 	struct gr_try t;
 	size_t bytes = bytes_of(iov, n);
 
-	if (bytes == 0 || !gr_try_begin(&t, fd, GR_READ))
+	if (!gr_try_begin(&t, fd, GR_READ))
 		return raw(SYS_readv, fd, iov, n);
+	if (bytes == 0)
+		return read_nothing(&t, SYS_readv, (long)iov, n);
 	if (t.f->kind == GR_KIND_FILE) {
 		long r = gr_disk_read(t.f, iov, n, bytes, GR_HERE, 0);
 
@@ -174,8 +211,10 @@ long green_preadv2(int fd, const struct iovec *iov, int n, unsigned long lo, uns
 		return green_preadv(fd, iov, n, lo, hi);
 	f = gr_fd_get(fd);
 	bytes = bytes_of(iov, n);
-	if (!f || f->kind != GR_KIND_FILE || bytes == 0)
+	if (!f || bytes == 0 || (flags & RWF_NOWAIT))
 		return raw(SYS_preadv2, fd, iov, n, lo, hi, flags);
+	if (f->kind != GR_KIND_FILE)
+		return unsure(f, GR_READ, SYS_preadv2, (long)iov, n, (long)lo, (long)hi, flags);
 	return gr_disk_read(f, iov, n, bytes, (off_t)lo, flags);
 }
 
@@ -211,7 +250,7 @@ static long write_ready(struct gr_try *t, const struct iovec *iov, int n)
 	int fd = t->w.fd;
 
 	if (!gr_ready_now(fd, GR_WRITE))
-		return -EAGAIN;
+		return t->waited ? -EAGAIN : refused(fd, SYS_pwritev2, iov, n);
 	if (gr_iov_bytes(&whole) <= PIPE_BUF)
 		return raw(SYS_writev, fd, iov, n);
 	return takes_pieces(t->f) ? write_piece(fd, iov, n) : gr_offload(SYS_writev, fd, (long)iov, n, 0, 0, 0);
@@ -310,8 +349,10 @@ long green_pwritev2(int fd, const struct iovec *iov, int n, unsigned long lo, un
 		return green_writev(fd, iov, n);
 	f = gr_fd_get(fd);
 	bytes = bytes_of(iov, n);
-	if (!f || f->kind != GR_KIND_FILE || bytes == 0)
+	if (!f || bytes == 0 || (flags & RWF_NOWAIT))
 		return raw(SYS_pwritev2, fd, iov, n, lo, hi, flags);
+	if (f->kind != GR_KIND_FILE)
+		return unsure(f, GR_WRITE, SYS_pwritev2, (long)iov, n, (long)lo, (long)hi, flags);
 	return gr_disk_write(f, bytes, here, flags, SYS_pwritev2, fd, (long)iov, n, (long)lo, (long)hi, flags);
 }
 
