@@ -499,6 +499,27 @@ static void try(const char *name, const uint8_t *script, size_t len)
 	printf("FAIL %s\n", name);
 }
 
+/* Leave out one step after the other, as long as it still differs. */
+static void shorten(const char *path)
+{
+	uint8_t script[SCRIPT_MAX], shorter[SCRIPT_MAX];
+	int fd = (int)MUST(open(path, O_RDWR | O_CLOEXEC));
+	size_t n = (size_t)MUST(read(fd, script, sizeof(script)));
+
+	for (size_t i = n / 8 * 8; i >= 8 && n > 8; i -= 8) {
+		memcpy(shorter, script, i - 8);
+		memcpy(shorter + i - 8, script + i, n - i);
+		if (compare(shorter, n - 8) != DIFFERENT)
+			continue;
+		n -= 8;
+		memcpy(script, shorter, n);
+	}
+	MUST(ftruncate(fd, 0));
+	MUST(pwrite(fd, script, n, 0));
+	close(fd);
+	printf("%s: %zu steps\n", path, n / 8);
+}
+
 static void try_file(const char *path)
 {
 	uint8_t script[SCRIPT_MAX];
@@ -531,7 +552,9 @@ int main(int argc, char **argv)
 	unsigned from, to;
 
 	for (int i = 1; i < argc; i++) {
-		if (sscanf(argv[i], "%u-%u", &from, &to) == 2)
+		if (strcmp(argv[i], "--shorten") == 0 && argv[i + 1])
+			shorten(argv[++i]);
+		else if (sscanf(argv[i], "%u-%u", &from, &to) == 2)
 			for (unsigned seed = from; seed <= to; seed++)
 				try_seed(seed);
 		else
