@@ -97,16 +97,18 @@ static void programs(void)
 
 static void keys(void)
 {
-	char text[16] = "";
+	char text[16] = "", none[2][64];
 	long id;
 
 	say("--- keys");
+	for (int i = 0; i < 2; i++)		/* the kernel remembers for a while that there was none */
+		snprintf(none[i], sizeof(none[i]), "grove-none-%d-%d-%lld", i, getpid(), now_ns());
 	id = OK("add", syscall(SYS_add_key, "user", "grove-test", "secret", 6L, KEY_SPEC_PROCESS_KEYRING));
 	OK("find", syscall(SYS_request_key, "user", "grove-test", NULL, 0));
 	OK("find, else make", syscall(SYS_request_key, "user", "grove-test", "x", KEY_SPEC_PROCESS_KEYRING));
 	R("find none", syscall(SYS_request_key, "user", "grove-no-such-key", NULL, 0));
-	R("make none", syscall(SYS_request_key, "user", "grove-no-such-key", "x", 0));
-	R("make none, for this thread", syscall(SYS_request_key, "user", "grove-no-such-key", "x", KEY_SPEC_THREAD_KEYRING));
+	R("make none", syscall(SYS_request_key, "user", none[0], "x", 0));
+	R("make none, for this thread", syscall(SYS_request_key, "user", none[1], "x", KEY_SPEC_THREAD_KEYRING));
 	R("no such type", syscall(SYS_request_key, "grove-no-such-type", "x", "x", 0));
 	R("bad pointer", syscall(SYS_request_key, "user", "grove-test", T_BAD, 0));
 	R("read", syscall(SYS_keyctl, KEYCTL_READ, id, text, sizeof(text)));
