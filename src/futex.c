@@ -436,9 +436,9 @@ long green_futex(uint32_t *uaddr, int op, uint32_t val, uintptr_t timeout_or_val
 		return wake_op(uaddr, op, n, val2, uaddr2, val3);
 	case FUTEX_LOCK_PI:
 	case FUTEX_LOCK_PI2:
-		return gr_futex_lock_pi(uaddr, op, deadline, false);
+		return gr_futex_lock_pi(uaddr, op, timeout, deadline, false);
 	case FUTEX_TRYLOCK_PI:
-		return gr_futex_lock_pi(uaddr, op, GR_NEVER, true);
+		return gr_futex_lock_pi(uaddr, op, NULL, GR_NEVER, true);
 	case FUTEX_UNLOCK_PI:
 		return gr_futex_unlock_pi(uaddr, op);
 	}

@@ -5,6 +5,7 @@
 #include "offload.h"
 #include "raw.h"
 #include "signal.h"
+#include "standin.h"
 #include <errno.h>
 
 static uint32_t get(const uint32_t *word)
@@ -107,14 +108,14 @@ static long unlock_here(uint32_t *word, uint32_t v)
 	return 0;
 }
 
-/* --- with other processes -------------------------------------------------------------------------------------------------------- */
+/* --- with native threads -------------------------------------------------------------------------------------------------------- */
 
 /*
  * The kernel is asked only to wait for a change of the word and to wake.  Unlocking clears the word and wakes one, who takes the
  * lock with FUTEX_WAITERS set, because it cannot know whether others still wait.  Somebody else may be quicker; then the woken one
  * sets the bit again and goes on waiting.
  */
-static long lock_shared(uint32_t *word, gr_time deadline, bool try)
+static long lock_with_natives(uint32_t *word, gr_time deadline, bool try)
 {
 	uint32_t me = own_tid(), waited = 0, v;
 	long r;
@@ -141,16 +142,100 @@ static long lock_shared(uint32_t *word, gr_time deadline, bool try)
 	}
 }
 
-static long unlock_shared(uint32_t *word)
+static long unlock_with_natives(uint32_t *word)
 {
 	__atomic_store_n(word, 0, __ATOMIC_SEQ_CST);
 	raw(SYS_futex, word, FUTEX_WAKE, 1);
 	return 0;
 }
 
+/* --- with other processes -------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Locks in shared memory are the kernel's.  A greenlet with a stand-in has it make the calls.  The main thread is known to the kernel, but must
+ * not wait there: it tries, and another thread waits in its place, lets go at once, and it tries again.  So does a greenlet without a
+ * stand-in, which takes the lock by itself: a waiter who is not under grove would be told that there is no such owner (ESRCH), and one
+ * who is waits for a change of the word.
+ */
+static bool is_main(void)
+{
+	return gr_carrier()->current->tid == gr_carrier()->tid;
+}
+
+static long try_unknown(uint32_t *word)
+{
+	uint32_t v = get(word);
+
+	if (owner_of(v) == own_tid())
+		return -EDEADLK;
+	if (owner_of(v))
+		return -EAGAIN;
+	return change(word, v, v | own_tid()) ? 0 : -EAGAIN;
+}
+
+static long try_shared(uint32_t *word)
+{
+	return is_main() ? raw(SYS_futex, word, FUTEX_TRYLOCK_PI, 0, 0, 0, 0) : try_unknown(word);
+}
+
+/* The kernel knows no such owner.  If it is one of ours that has no stand-in, its unlocking tells. */
+static long wait_for_unknown(uint32_t *word, gr_time deadline)
+{
+	uint32_t v = get(word);
+	long r;
+
+	if (!owner_of(v))
+		return 0;
+	if (owner_of(v) < GR_FIRST_TID)
+		return -ESRCH;
+	if (!change(word, v, v | FUTEX_WAITERS))
+		return 0;
+	r = gr_offload_until(deadline, SYS_futex, (long)word, FUTEX_WAIT, v | FUTEX_WAITERS, 0, 0, 0);
+	if (r == -GR_ERESTART)
+		run_handlers();
+	return r == -ETIMEDOUT ? r : 0;
+}
+
+static long lock_shared(uint32_t *word, int op, const void *timeout, gr_time deadline, bool try)
+{
+	struct gr_standin *s = gr_carrier()->current->standin;
+	long r;
+
+	for (;;) {
+		r = s ? gr_standin_futex(s, word, op, timeout) : try_shared(word);
+		if (r == -EAGAIN && !s && !try)
+			r = gr_standin_wait_for(word, op, timeout);
+		else if (r != -ESRCH || try)
+			return r;
+		if (r == -ESRCH)
+			r = wait_for_unknown(word, deadline);
+		if (r < 0 && r != -EAGAIN)
+			return r;
+	}
+}
+
+static long unlock_shared(uint32_t *word, int op, uint32_t v)
+{
+	struct gr_standin *s = gr_carrier()->current->standin;
+
+	if (s)
+		return gr_standin_futex(s, word, op, NULL);
+	if (is_main())
+		return raw(SYS_futex, word, op, 0, 0, 0, 0);
+	while (!change(word, v, 0))
+		v = get(word);
+	raw(SYS_futex, word, FUTEX_WAKE, 1);
+	return 0;
+}
+
 /* --- the calls ------------------------------------------------------------------------------------------------------------------ */
 
-long gr_futex_lock_pi(uint32_t *uaddr, int op, gr_time deadline, bool try)
+static bool is_shared(const uint32_t *uaddr, int op)
+{
+	return !(op & FUTEX_PRIVATE_FLAG) && gr_map_is_shared((uintptr_t)uaddr);
+}
+
+long gr_futex_lock_pi(uint32_t *uaddr, int op, const void *timeout, gr_time deadline, bool try)
 {
 	long r = gr_futex_check_word(uaddr, op);
 
@@ -158,7 +243,9 @@ long gr_futex_lock_pi(uint32_t *uaddr, int op, gr_time deadline, bool try)
 		r = gr_futex_check_writable(uaddr);
 	if (r < 0)
 		return r;
-	return gr_futex_in_kernel(uaddr, op) ? lock_shared(uaddr, deadline, try) : lock_here(uaddr, deadline, try);
+	if (is_shared(uaddr, op))
+		return lock_shared(uaddr, op, timeout, deadline, try);
+	return gr_carrier()->natives ? lock_with_natives(uaddr, deadline, try) : lock_here(uaddr, deadline, try);
 }
 
 long gr_futex_unlock_pi(uint32_t *uaddr, int op)
@@ -175,7 +262,9 @@ long gr_futex_unlock_pi(uint32_t *uaddr, int op)
 		r = gr_futex_check_writable(uaddr);
 	if (r < 0)
 		return r;
-	return gr_futex_in_kernel(uaddr, op) ? unlock_shared(uaddr) : unlock_here(uaddr, v);
+	if (is_shared(uaddr, op))
+		return unlock_shared(uaddr, op, v);
+	return gr_carrier()->natives ? unlock_with_natives(uaddr) : unlock_here(uaddr, v);
 }
 
 /* --- a thread ends ---------------------------------------------------------------------------------------------------------------- */
@@ -185,6 +274,13 @@ long gr_futex_unlock_pi(uint32_t *uaddr, int op)
 static uint32_t *lock_word(uintptr_t entry, long offset)
 {
 	return (uint32_t *)(entry + (uintptr_t)offset);
+}
+
+static bool known_to_kernel(int tid)
+{
+	const struct gr_greenlet *g = gr_find_tid(tid);
+
+	return g && (g->standin || tid == gr_carrier()->tid);
 }
 
 /* The owner of @word is dead: 0, or -1 when the list cannot be trusted any further.  @pending: it was about to lock or unlock it. */
@@ -201,6 +297,8 @@ static int owner_died(uint32_t *word, int tid, bool pi, bool pending)
 	}
 	if (owner_of(v) != (uint32_t)tid)
 		return 0;
+	if (pi && known_to_kernel(tid) && is_shared(word, 0))
+		return 0;		/* the kernel's, when the thread ends that it knows */
 	first = gr_futex_first((uintptr_t)word);
 	if (pi && first && first->kind == GR_FUTEX_PI) {
 		hand_over(word, first, FUTEX_OWNER_DIED);

@@ -121,7 +121,7 @@ static inline bool gr_futex_waits_in_kernel(const uint32_t *uaddr, int op, uint3
 long gr_futex_wake_word(uint32_t *uaddr, int op, int n, uint32_t bitset);
 
 /* FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_TRYLOCK_PI (@try) and FUTEX_UNLOCK_PI */
-long gr_futex_lock_pi(uint32_t *uaddr, int op, gr_time deadline, bool try);
+long gr_futex_lock_pi(uint32_t *uaddr, int op, const void *timeout, gr_time deadline, bool try);
 long gr_futex_unlock_pi(uint32_t *uaddr, int op);
 
 #endif

@@ -66,6 +66,25 @@ static void record_free(struct gr_greenlet *g)
 	gr_list_push_front(&free_records, &g->run);
 }
 
+static struct gr_list renamed = { &renamed, &renamed };
+
+void gr_greenlet_rename(struct gr_greenlet *g, int tid)
+{
+	g->tid = tid;
+	gr_list_push(&renamed, &g->renamed);
+}
+
+static struct gr_greenlet *find_renamed(int tid)
+{
+	gr_list_each(it, &renamed) {
+		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, renamed);
+
+		if (g->tid == tid)
+			return g;
+	}
+	return NULL;
+}
+
 struct gr_greenlet *gr_find_tid(int tid)
 {
 	struct gr_carrier *c = gr_carrier();
@@ -74,7 +93,9 @@ struct gr_greenlet *gr_find_tid(int tid)
 
 	if (c->main && tid == c->main->tid)
 		return c->main->state == GR_DEAD ? NULL : c->main;
-	if (tid < GR_FIRST_TID || place >= places)
+	if (tid < GR_FIRST_TID)
+		return find_renamed(tid);
+	if (place >= places)
 		return NULL;
 	r = &chunks[place >> CHUNK_BITS][place % (1u << CHUNK_BITS)];
 	return r->g.tid == tid && r->g.state != GR_DEAD ? &r->g : NULL;
@@ -112,6 +133,7 @@ void gr_greenlet_init(struct gr_greenlet *g, uintptr_t fs, int tid)
 	gr_list_init(&g->run);
 	gr_list_init(&g->all);
 	gr_list_init(&g->signals);
+	gr_list_init(&g->renamed);
 }
 
 struct gr_greenlet *gr_greenlet_new(uintptr_t fs)
@@ -133,6 +155,7 @@ struct gr_greenlet *gr_greenlet_new(uintptr_t fs)
 void gr_greenlet_drop(struct gr_greenlet *g)
 {
 	gr_signal_dead(g);
+	gr_list_del(&g->renamed);
 	g->state = GR_DEAD;
 	record_free(g);
 }
@@ -352,6 +375,7 @@ _Noreturn void gr_exit(void)
 	g->state = GR_DEAD;
 	g->regs = NULL;
 	gr_list_del(&g->all);
+	gr_list_del(&g->renamed);
 	gr_signal_dead(g);
 	c->stats.alive--;
 	c->corpse = g;
@@ -394,6 +418,9 @@ void gr_sched_fork_child(void)
 	c->pid = (int)raw(SYS_getpid);
 	c->tid = (int)raw(SYS_gettid);
 	salt = (uint32_t)c->pid * 2654435761u & (GR_FIRST_TID - 1);
+	gr_list_init(&renamed);
+	gr_list_init(&self->renamed);
+	self->standin = NULL;
 	gr_timers_reset(&c->timers);
 	self->timer.pos = 0;
 	gr_list_each_safe(it, &c->all) {
@@ -402,6 +429,7 @@ void gr_sched_fork_child(void)
 		if (g == self)
 			continue;
 		g->state = GR_DEAD;
+		gr_list_init(&g->renamed);
 		gr_list_del(&g->all);
 		for (struct gr_place *p = g->in_line; p; p = p->also)
 			gr_list_del(&p->link);

@@ -56,6 +56,8 @@ struct gr_greenlet {
 	struct gr_list all;		/* in carrier->all, from birth to death */
 	int *clear_tid;			/* set_tid_address, CLONE_CHILD_CLEARTID: cleared and woken when it ends */
 	void *robust;			/* struct robust_list_head *, or NULL */
+	struct gr_standin *standin;	/* the kernel thread whose tid it has (standin.h), or NULL */
+	struct gr_list renamed;		/* with one: in the list of those whose tid does not tell their place */
 	uint64_t saved_mask;		/* while ppoll() and the like have one of their own */
 	uint64_t waits_for;		/* in sigwait() and the like: these end it although blocked */
 	stack_t altstack;		/* sigaltstack() */
@@ -220,6 +222,7 @@ void gr_greenlet_start(struct gr_greenlet *g, void *sp);
 void gr_greenlet_drop(struct gr_greenlet *g);		/* instead of starting it */
 void gr_greenlet_started(void);
 void gr_greenlet_init(struct gr_greenlet *g, uintptr_t fs, int tid);
+void gr_greenlet_rename(struct gr_greenlet *g, int tid);	/* before it is started */
 
 /* The hub's turn is over and someone is ready. */
 void gr_hub_leave(void);

@@ -15,6 +15,7 @@
 #include "raw.h"
 #include "sched.h"
 #include "signal.h"
+#include "standin.h"
 #include "stats.h"
 #include "threads.h"
 #include "uring.h"
@@ -101,6 +102,7 @@ void gr_forked_child(void)
 	gr_hub_fork_child();
 	gr_signal_fork_child();
 	gr_futex_reset();
+	gr_standin_reset();
 	gr_offload_reset();
 	gr_mounts_fork_child();
 	gr_uring_fork_child();

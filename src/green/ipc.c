@@ -1,9 +1,10 @@
 /*
  * ipc.c - System V semaphores and message queues, POSIX message queues
  *
- * System V: tried with IPC_NOWAIT; what would wait goes to an offload thread.  POSIX queues are descriptors that can be polled, and a
- * call with a deadline long past is one that does not wait.  One difference remains: a greenlet waiting in mq_receive() does
- * not keep mq_notify() from telling of a message, as a receiver inside the kernel would.
+ * Tried without waiting; what would wait goes to an offload thread, where it stands among other processes' waiters as it should: those are
+ * served in the order in which they came, and mq_notify() tells of no message for which a receiver waits.  POSIX queues are descriptors
+ * that can be polled, and a call with a deadline long past is one that does not wait: so senders, of whom nobody can tell, are parked on that,
+ * and receivers when there are too many for a thread each.
  */
 #include "../clock.h"
 #include "../fd.h"
@@ -145,6 +146,14 @@ long green_mq_timedsend(int mq, const char *msg, size_t size, unsigned prio, con
 	return n == -ETIMEDOUT ? r : n;
 }
 
+static bool room_for_receiver(void)
+{
+	struct gr_offload_stats stats;
+
+	gr_offload_get_stats(&stats);
+	return stats.threads - stats.idle + stats.queued < gr_offload_max[0];
+}
+
 long green_mq_timedreceive(int mq, char *msg, size_t size, unsigned *prio, const struct timespec *until)
 {
 	struct mq_wait w = { .fd.fd = mq, .dir = GR_READ };
@@ -152,9 +161,11 @@ long green_mq_timedreceive(int mq, char *msg, size_t size, unsigned *prio, const
 
 	if (r < 0)
 		return r;
-	do
+	n = raw(SYS_mq_timedreceive, mq, msg, size, prio, &long_past);
+	if (n == -ETIMEDOUT && (w.at == GR_NEVER || gr_deadline_on(CLOCK_REALTIME, w.at) > gr_now()) && room_for_receiver())
+		return gr_offload(SYS_mq_timedreceive, mq, (long)msg, (long)size, (long)prio, (long)until, 0);
+	while (n == -ETIMEDOUT && (r = mq_park(&w)) == 0)
 		n = raw(SYS_mq_timedreceive, w.fd.fd, msg, size, prio, &long_past);
-	while (n == -ETIMEDOUT && (r = mq_park(&w)) == 0);
 	gr_fd_wait_end(&w.fd);
 	return n == -ETIMEDOUT ? r : n;
 }

@@ -13,6 +13,7 @@
 #include "../sched.h"
 #include "../signal.h"
 #include "../start.h"
+#include "../standin.h"
 #include "../stats.h"
 #include "../threads.h"
 #include "../uring.h"
@@ -64,6 +65,8 @@ static long adopt(uint64_t flags, void *stack, int *parent_tid, int *child_tid, 
 	g = gr_greenlet_new(tls);
 	if (!g)
 		return -EAGAIN;
+	if (GR_UNLIKELY(gr_standin_wanted()))
+		gr_standin_give(g, tls);
 	if ((flags & CLONE_PARENT_SETTID) && gr_user_write(parent_tid, &g->tid, sizeof(int)) < 0)
 		goto fault;
 	if ((flags & CLONE_CHILD_SETTID) && gr_user_write(child_tid, &g->tid, sizeof(int)) < 0)
@@ -78,6 +81,8 @@ static long adopt(uint64_t flags, void *stack, int *parent_tid, int *child_tid, 
 	gr_greenlet_start(g, gr_frame_clone(me->regs, stack, gr_thread_starts));
 	return g->tid;
 fault:
+	if (g->standin)
+		gr_standin_end(g->standin);
 	gr_greenlet_drop(g);
 	return -EFAULT;
 }
@@ -98,10 +103,10 @@ static long new_process(uint64_t flags, bool own_stack, long nr, long a, long b,
 	long r;
 
 	gr_fd_forked();
+	c->clone_flags = (long)flags;
 	if ((flags & CLONE_VM) || own_stack) {
-		c->clone_flags = (long)flags;
 		c->vm_child |= (flags & VFORK_FLAGS) == CLONE_VM;
-		gr_signal_exact(~0ull);
+		gr_signal_clone_begins();
 		c->inside = GR_INSIDE_CLONE;
 		return GR_CALL_RAW;
 	}
@@ -160,6 +165,8 @@ long green_exit(int status)
 		for (;;)
 			gr_park("the end", GR_NEVER, GR_PARK_HOLD);
 	gr_futex_exit_robust(g->robust, g->tid);
+	if (g->standin)
+		gr_standin_end(g->standin);
 	if (g->api)
 		gr_greenlet_gone(g);
 	if (!g->clear_tid && c->tid_at)		/* the main thread told the kernel before we were there */
@@ -195,6 +202,8 @@ long green_set_robust_list(void *head, size_t len)
 	gr_carrier()->current->robust = head;
 	if (gr_carrier()->current->tid == gr_carrier()->tid)	/* so that a killed process lets go of what its main thread held */
 		return raw(SYS_set_robust_list, head, len);
+	if (gr_carrier()->current->standin)
+		gr_standin_robust(gr_carrier()->current->standin, head);
 	return 0;
 }
 

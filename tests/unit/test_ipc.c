@@ -114,6 +114,15 @@ static int signals(int n)
 	return -EINTR;
 }
 
+/* --- a thread for each receiver, as long as there are */
+
+unsigned gr_offload_max[2], gr_offload_queue_max;
+
+void gr_offload_get_stats(struct gr_offload_stats *ret_stats)
+{
+	*ret_stats = (struct gr_offload_stats){ 0 };
+}
+
 static void test_mq(void **state)
 {
 	struct timespec past = { 1, 0 }, bad = { 0, -1 }, soon;
@@ -136,6 +145,11 @@ static void test_mq(void **state)
 	assert_int_equal(green_mq_timedreceive(mq, buf, 16, &prio, NULL), 1);
 	assert_int_equal(prio, 5);
 	assert_string_equal(fake_log, "fd(r) fd(r) fd(r)");
+	gr_offload_max[0] = 1;
+	fake_start(NULL);
+	assert_int_equal(green_mq_timedreceive(mq, buf, 16, &prio, &soon), -GR_ERESTART);
+	assert_string_equal(fake_log, "offload(243)");
+	gr_offload_max[0] = 0;
 	fake_start(signals);
 	assert_int_equal(green_mq_timedreceive(mq, buf, 16, &prio, &soon), -GR_ERESTART);
 	assert_int_equal(green_mq_timedsend(mq, "a", 1, 0, &soon), 0);

@@ -1,0 +1,238 @@
+/* shared_locks.c - locks in memory that processes share, bare ones and such under grove, with threads at both ends; owners that die */
+#include "mixed.h"
+#include <semaphore.h>
+
+#define THREADS	3
+#define ROUNDS	100
+
+enum { PLAIN, ROBUST, PI, PI_ROBUST, KINDS };
+static const char *const kinds[] = { "plain", "robust", "PI", "PI robust" };
+
+static struct region {
+	pthread_mutex_t lock[KINDS];
+	pthread_cond_t cond;
+	pthread_barrier_t barrier;
+	pthread_rwlock_t rw;
+	sem_t ping, pong, held, waits;
+	int turn, place, said;
+	long counter[KINDS], written, met, turns, played;
+} *r;
+
+static void set_up(void)
+{
+	pthread_mutexattr_t m;
+	pthread_condattr_t c;
+	pthread_barrierattr_t b;
+	pthread_rwlockattr_t w;
+
+	memset(r, 0, sizeof(*r));
+	for (int kind = 0; kind < KINDS; kind++) {
+		pthread_mutexattr_init(&m);
+		pthread_mutexattr_setpshared(&m, PTHREAD_PROCESS_SHARED);
+		if (kind == ROBUST || kind == PI_ROBUST)
+			pthread_mutexattr_setrobust(&m, PTHREAD_MUTEX_ROBUST);
+		if (kind == PI || kind == PI_ROBUST)
+			pthread_mutexattr_setprotocol(&m, PTHREAD_PRIO_INHERIT);
+		pthread_mutex_init(&r->lock[kind], &m);
+	}
+	pthread_condattr_init(&c);
+	pthread_condattr_setpshared(&c, PTHREAD_PROCESS_SHARED);
+	pthread_cond_init(&r->cond, &c);
+	pthread_barrierattr_init(&b);
+	pthread_barrierattr_setpshared(&b, PTHREAD_PROCESS_SHARED);
+	pthread_barrier_init(&r->barrier, &b, 2 * THREADS);
+	pthread_rwlockattr_init(&w);
+	pthread_rwlockattr_setpshared(&w, PTHREAD_PROCESS_SHARED);
+	pthread_rwlock_init(&r->rw, &w);
+	sem_init(&r->ping, 1, 0);
+	sem_init(&r->pong, 1, 0);
+	sem_init(&r->held, 1, 0);
+	sem_init(&r->waits, 1, 0);
+}
+
+/* --- work by all ------------------------------------------------------------------------------------------------------------ */
+
+static void *count(void *arg)
+{
+	(void)arg;
+	for (int kind = 0; kind < KINDS; kind++) {
+		pthread_barrier_wait(&r->barrier);
+		for (int i = 0; i < ROUNDS; i++) {
+			if (pthread_mutex_lock(&r->lock[kind]))
+				say("no lock");
+			long n = r->counter[kind];
+			if (i % 10 == 0)
+				sched_yield();
+			r->counter[kind] = n + 1;
+			if (pthread_mutex_unlock(&r->lock[kind]))
+				say("no unlock");
+		}
+	}
+	for (int i = 0; i < ROUNDS; i++) {
+		pthread_rwlock_wrlock(&r->rw);
+		r->written++;
+		pthread_rwlock_unlock(&r->rw);
+		pthread_rwlock_rdlock(&r->rw);
+		pthread_rwlock_unlock(&r->rw);
+	}
+	for (int i = 0; i < 20; i++)
+		if (pthread_barrier_wait(&r->barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
+			__atomic_add_fetch(&r->met, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static void take_turns(int me)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		pthread_mutex_lock(&r->lock[PLAIN]);
+		while (r->turn != me)
+			pthread_cond_wait(&r->cond, &r->lock[PLAIN]);
+		r->turns++;
+		r->turn = !me;
+		pthread_cond_broadcast(&r->cond);
+		pthread_mutex_unlock(&r->lock[PLAIN]);
+	}
+	for (int i = 0; i < ROUNDS; i++) {
+		sem_post(me ? &r->ping : &r->pong);
+		sem_wait(me ? &r->pong : &r->ping);
+	}
+}
+
+/* The main thread works as one of them. */
+static void work(int me)
+{
+	pthread_t t[THREADS];
+
+	for (int i = 1; i < THREADS; i++)
+		t[i] = start(count, NULL);
+	count(NULL);
+	for (int i = 1; i < THREADS; i++)
+		join(t[i]);
+	take_turns(me);
+}
+
+static void all(const char *one, const char *two, int fd)
+{
+	set_up();
+	pid_t a = other("first", one, fd), b = other("second", two, fd);
+	int status = t_reap(a);
+
+	status |= t_reap(b);
+	say("-- %s and %s: %d", one, two, status);
+	for (int kind = 0; kind < KINDS; kind++)
+		say("%s %ld", kinds[kind], r->counter[kind]);
+	say("rwlock %ld, barrier %ld, cond %ld", r->written, r->met, r->turns);
+}
+
+/* --- owners that die ---------------------------------------------------------------------------------------------------------- */
+
+static void *hold(void *kind)
+{
+	pthread_mutex_lock(&r->lock[(intptr_t)kind]);
+	return NULL;
+}
+
+static void *hold_on(void *kind)
+{
+	hold(kind);
+	sem_post(&r->held);
+	msleep(100000);
+	return NULL;
+}
+
+static void *hold_until_waits(void *kind)
+{
+	hold(kind);
+	sem_post(&r->held);
+	sem_wait(&r->waits);
+	msleep(20);
+	return NULL;
+}
+
+static void holder(const char *how)
+{
+	void *kind = (void *)(intptr_t)(strncmp(how, "pi ", 3) == 0 ? PI_ROBUST : ROBUST);
+
+	how += kind == (void *)PI_ROBUST ? 3 : 0;
+	if (strcmp(how, "main is killed") == 0)
+		hold_on(kind);
+	else if (strcmp(how, "a thread is killed") == 0)
+		join(start(hold_on, kind));
+	else if (strcmp(how, "a thread ends") == 0)
+		join(start(hold_until_waits, kind));
+	else
+		hold_until_waits(kind);		/* and main ends */
+}
+
+static void *lock_dead(void *kind)
+{
+	pthread_mutex_t *m = &r->lock[(intptr_t)kind];
+	int e;
+
+	sem_post(&r->waits);
+	e = pthread_mutex_lock(m);
+	say("the next owner: %s", t_errname(e));
+	if (e == EOWNERDEAD)
+		say("made good: %s", t_errname(pthread_mutex_consistent(m)));
+	say("unlock: %s", t_errname(pthread_mutex_unlock(m)));
+	return NULL;
+}
+
+static void waiter(const char *who)
+{
+	void *kind = (void *)(intptr_t)(strncmp(who, "pi ", 3) == 0 ? PI_ROBUST : ROBUST);
+
+	if (strstr(who, "main"))
+		lock_dead(kind);
+	else
+		join(start(lock_dead, kind));
+}
+
+static void deaths(const char *one, const char *two, int fd)
+{
+	static const char *const ways[] = { "main ends", "main is killed", "a thread ends", "a thread is killed", "pi main ends",
+					    "pi main is killed", "pi a thread ends", "pi a thread is killed" };
+
+	for (size_t i = 0; i < T_LENGTH(ways); i++) {
+		char role[64], role2[64];
+
+		say("-- %s, %s waits: %s", one, two, ways[i]);
+		set_up();
+		snprintf(role, sizeof(role), "holder %s", ways[i]);
+		snprintf(role2, sizeof(role2), "waiter %s%s", strncmp(ways[i], "pi ", 3) == 0 ? "pi " : "", i % 2 ? "main" : "thread");
+		pid_t a = other(role, one, fd);
+		sem_wait(&r->held);
+		pid_t b = other(role2, two, fd);
+		if (strstr(ways[i], "killed")) {
+			sem_wait(&r->waits);
+			msleep(20);
+			kill(a, SIGKILL);
+		}
+		int holder = t_reap(a), waiter = t_reap(b);
+
+		say("holder %d, waiter %d", holder, waiter);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int fd;
+
+	t_begin();
+	if (argc == 3) {
+		r = shared_by(argv[2], sizeof(*r));
+		if (strncmp(argv[1], "holder ", 7) == 0)
+			holder(argv[1] + 7);
+		else if (strncmp(argv[1], "waiter ", 7) == 0)
+			waiter(argv[1] + 7);
+		else
+			work(strcmp(argv[1], "first") == 0);
+		return 0;
+	}
+	r = shared_memory(sizeof(*r), &fd);
+	for (size_t i = 0; i < T_LENGTH(mixtures); i++)
+		all(mixtures[i][0], mixtures[i][1], fd);
+	for (size_t i = 0; i < T_LENGTH(mixtures); i++)
+		deaths(mixtures[i][0], mixtures[i][1], fd);
+	return 0;
+}
