@@ -40,6 +40,7 @@ static const struct option {
 } options[] = {
 	{ "stats", "GROVE_STATS", "FILE", MAYBE_FILE, "at exit, tell what was done; to FILE instead of standard error" },
 	{ "preempt", "GROVE_PREEMPT", "MS", NUMBER, "how long a thread may compute while others want to run (10); 0: for as long as it likes" },
+	{ "offload-max", "GROVE_OFFLOAD_MAX", "N", NUMBER, "how many calls that can wait only in the kernel are made at once (1024); others queue" },
 	{ "no-children", "GROVE_NO_CHILDREN", NULL, NOTHING, "programs that this program starts run without grove" },
 };
 
