@@ -33,6 +33,7 @@ __thread int me = -1;
 int signals_taken[THREADS + 1];
 bool slow_settle;
 static bool over;
+static bool numbers_shift;		/* a call that waits has taken a number already, as accept() does: what is free is not compared */
 
 static struct { int waiters; } named[16][4];	/* as struct object, for what has no descriptor */
 
@@ -234,7 +235,7 @@ static void tell_answer(struct thread *t)
 	struct result *r = &t->result;
 
 	tell_step(t);
-	tell(" = %ld%s%s", r->ret, r->err ? " " : "", r->err ? strerrorname_np(r->err) : "");
+	tell(" = %ld%s%s", r->number && numbers_shift ? 0 : r->ret, r->err ? " " : "", r->err ? strerrorname_np(r->err) : "");
 	if (r->hash)
 		tell(" #%08x", r->hash);
 	tell("%s%s\n", r->more[0] ? " " : "", r->more);
@@ -323,6 +324,7 @@ static void one_step(const struct step *s, int number)
 		tell_step(t);
 		tell(" waits\n");
 		t->waits = true;
+		numbers_shift |= strcmp(find_op(s->op)->name, "accept") == 0 || strcmp(find_op(s->op)->name, "open") == 0;
 		each_wait(s, begin_wait);
 	}
 	collect();

@@ -58,7 +58,7 @@ static int cover_fd = -1;
 static uint8_t *cover;
 
 /* What libFuzzer takes for coverage: which call answered what, and grove's own code where it is counted. */
-__attribute__((section("__libfuzzer_extra_counters"))) static uint8_t counters[COUNTERS + 65536];
+__attribute__((used, section("__libfuzzer_extra_counters"))) static uint8_t counters[COUNTERS + 65536];
 
 __attribute__((noreturn)) static void give_up(const char *what)
 {

@@ -80,6 +80,7 @@ struct step {
 
 struct result {
 	long ret;
+	bool number;			/* .ret is a new descriptor */
 	int err;
 	uint32_t hash;			/* of what was received */
 	char more[120];			/* anything else to compare */
@@ -110,7 +111,7 @@ int fd_of(uint8_t b);
 enum kind kind_of(uint8_t b);
 int object_of(uint8_t b);			/* 0: none */
 int put(int fd, enum kind kind, int peer);	/* into the first empty slot, as a new object; closes it if there is none */
-void put_same(int fd, int from_slot);		/* the same object */
+void put_same(struct result *r, int from_slot);	/* the same object */
 void put_result(struct result *r, long fd, enum kind kind);
 void forget(int slot);
 const struct sockaddr *address(uint8_t b, socklen_t *ret_len);

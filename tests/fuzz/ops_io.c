@@ -144,7 +144,7 @@ static void op_dup(const struct step *s, struct result *r)
 {
 	DO(r, s, SYS_dup, dup, fd_of(s->a));
 	if (r->ret >= 0)
-		put_same((int)r->ret, slot_number(s->a));
+		put_same(r, slot_number(s->a));
 }
 
 /* onto another slot's number: what was there is closed */
@@ -158,6 +158,7 @@ static void op_dup2(const struct step *s, struct result *r)
 		DO(r, s, SYS_dup3, dup3, fd_of(s->a), fd_of(s->b), s->c & 2 ? O_CLOEXEC : s->c == 0xfc ? 5 : 0);
 	if (r->ret < 0)
 		return;
+	r->number = true;
 	if (to >= 0 && from >= 0)
 		slots[to] = (struct slot){ (int)r->ret, slots[from].kind, slots[from].object };
 }
@@ -210,7 +211,7 @@ static void op_fcntl(const struct step *s, struct result *r)
 
 	DO(r, s, SYS_fcntl, fcntl, fd_of(s->a), cmd, calls[s->b % LENGTH(calls)].arg);
 	if ((cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) && r->ret >= 0)
-		put_same((int)r->ret, slot_number(s->a));
+		put_same(r, slot_number(s->a));
 }
 
 static void op_ioctl(const struct step *s, struct result *r)

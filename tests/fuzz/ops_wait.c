@@ -61,8 +61,9 @@ static void op_select(const struct step *s, struct result *r)
 	DONE(r, syscall(SYS_select, s->e == 0xff ? -1 : s->e == 0xfe ? 30 : 1024, &sets[0], s->e == 0xfd ? (void *)8 : &sets[1], &sets[2],
 			endless(s->f) ? NULL : s->e == 0xfc ? (void *)8 : &tv));
 	for (int i = 0; i < 3; i++)
-		for (int fd = 0; fd < 200; fd++)
-			bits += FD_ISSET(fd, &sets[i]) ? 1000 * (i + 1) + fd : 0;
+		for (int k = 0; k < 3; k++)
+			if (fd_of(of[k]) >= 0 && fd_of(of[k]) < FD_SETSIZE && FD_ISSET(fd_of(of[k]), &sets[i]))
+				bits |= 1 << (i * 3 + k);
 	if (r->ret >= 0)
 		more(r, "%d", bits);
 }

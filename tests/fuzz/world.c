@@ -59,11 +59,13 @@ int put(int fd, enum kind kind, int peer)
 	return -1;
 }
 
-void put_same(int fd, int from)
+void put_same(struct result *r, int from)
 {
+	int fd = (int)r->ret;
 	int object = from < 0 ? 0 : slots[from].object;
 	int i = put(fd, from < 0 ? OTHER : slots[from].kind, 0);
 
+	r->number = true;
 	if (i >= 0 && object)
 		slots[i].object = object;
 }
@@ -71,6 +73,7 @@ void put_same(int fd, int from)
 /* A new descriptor is the lowest free one, on both sides. */
 void put_result(struct result *r, long fd, enum kind kind)
 {
+	r->number = fd >= 0 && fd == r->ret;
 	if (fd >= 0)
 		more(r, "slot %d", put((int)fd, kind, 0));
 }
