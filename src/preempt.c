@@ -4,7 +4,6 @@
 #include "preempt.h"
 #include "arch/x86_64/arch.h"
 #include "clock.h"
-#include "gate.h"
 #include "hub.h"
 #include "offload.h"
 #include "raw.h"
@@ -121,34 +120,30 @@ static bool others_may_run(struct gr_carrier *c)
 }
 
 /*
- * The signal return puts the kernel's mask and alternate stack back to what they were before.  Other greenlets have run meanwhile: a
- * timer may have been made whose signal must not be blocked in the kernel, and the alternate stack may no longer be the one lent.
+ * The signal frame keeps all of the greenlet's registers, vector ones too.  Signals are blocked in the handler, so that none of the
+ * program's handlers runs on the stack that was lent for it; what is pending afterwards comes with the signal return.
  */
-static void mend_context(struct gr_carrier *c, ucontext_t *uc, bool was_lent)
-{
-	memcpy(&uc->uc_sigmask, &c->kernel_mask, sizeof(c->kernel_mask));
-	if (was_lent && !gr_signal_altstack_lent())
-		uc->uc_stack = c->current->altstack;
-}
-
-/* What lies above our frames on this stack is the greenlet's own code; vector registers are in the signal frame. */
 static void give_way(struct gr_carrier *c, ucontext_t *uc)
 {
 	struct gr_greenlet *me = c->current;
 	struct gr_regs *regs = me->regs;
-	bool lent = gr_signal_altstack_lent();
+	struct lent *lent = gr_signal_stack_standing();
 
 	c->inside = GR_INSIDE;
 	gr_arch_keep_pkru(uc);
 	me->regs = NULL;
+	c->kernel_mask = ~0ull;
+	c->parted = true;
+	c->left_lent = lent != NULL;
 	c->since_hub = GR_HUB_EVERY;		/* what came from outside is to be seen, too */
 	c->stats.preempted++;
 	gr_yield();
+	c->parted = c->left_lent = false;	/* nobody else has run */
 	me->regs = regs;
+	gr_signal_block_all();
+	gr_signal_stack_back(lent, uc);
+	gr_signal_on_return(uc);
 	c->inside = GR_OUTSIDE;
-	if (c->todo & GR_TODO_SIGNAL)
-		gr_settle();
-	mend_context(c, uc, lent);
 }
 
 void gr_preempt_tick(ucontext_t *uc)

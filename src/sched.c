@@ -185,6 +185,8 @@ static void arrived(struct gr_carrier *c)
 		if (dead != c->main)
 			record_free(dead);
 	}
+	if (GR_UNLIKELY(c->parted))
+		gr_signal_parted();
 	if (GR_UNLIKELY(c->altstack_of != NULL))
 		gr_signal_altstack(c->current);
 	c->budget = BUDGET;

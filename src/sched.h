@@ -112,6 +112,8 @@ struct gr_carrier {
 	struct gr_greenlet *switch_to;
 	int budget;			/* green calls left before the current greenlet must yield */
 	uint8_t tick;			/* GR_TICK_* */
+	bool parted;			/* a greenlet has been switched out by a tick: gr_signal_parted() is for who runs next */
+	bool left_lent;			/* and stood on the alternate stack that is lent */
 	int pid, tid;			/* of the kernel */
 	uint64_t kernel_mask;		/* the signal mask the kernel has for us now */
 	volatile unsigned signals_arrived, signals_collected;	/* signal.c: how many ever */

@@ -80,8 +80,12 @@ void gr_signal_set_kernel_action(int sig)
 {
 	struct gr_action k = s.actions[sig];
 
-	if (sig == SIGKILL || sig == SIGSTOP || (sig == GR_SIG_INTERRUPT && s.own_action && !s.exec))
+	if (sig == SIGKILL || sig == SIGSTOP)
 		return;
+	if (sig == GR_SIG_INTERRUPT && s.own_action && !s.exec) {
+		gr_signal_own_action();
+		return;
+	}
 	if (gr_signal_entered(sig)) {
 		if (!(k.flags & SA_RESTORER))
 			k.restorer = (void (*)(void))gr_restorer;
@@ -363,13 +367,11 @@ static void tick(struct gr_carrier *c, ucontext_t *uc)
 static void own_entry(int sig, siginfo_t *info, void *context)
 {
 	struct gr_carrier *c = gr_carrier();
-	uint64_t all = ALL_SIGNALS;
 	bool carriers = raw(SYS_gettid) == c->tid;
 
 	if (carriers && gr_preempt_is_tick(info)) {
 		tick(c, context);
 	} else if (carriers) {
-		raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
 		gr_signal_entry(sig, info, context);
 	} else if (!gr_offload_is_thread()) {
 		gr_signal_on_native(sig, info, context);
@@ -382,10 +384,10 @@ static void own_entry(int sig, siginfo_t *info, void *context)
 
 void gr_signal_own_action(void)
 {
-	struct gr_action act = { .flags = SA_SIGINFO | SA_RESTORER | SA_RESTART | SA_NODEFER, .restorer = (void (*)(void))gr_restorer };
+	struct gr_action act = { .flags = SA_SIGINFO | SA_RESTORER | SA_RESTART, .restorer = (void (*)(void))gr_restorer, .mask = ALL_SIGNALS };
 
 	act.handler = own_entry;
-	if (!gr_signal_altstack_lent())
+	if (!gr_signal_altstack_lent() || !gr_signal_has_handler(GR_SIG_INTERRUPT))	/* the program's handler is not for what we lend */
 		act.flags |= SA_ONSTACK;
 	raw(SYS_rt_sigaction, GR_SIG_INTERRUPT, &act, 0, 8);
 	s.own_action = true;
@@ -422,6 +424,34 @@ int gr_signal_deliver(bool *ret_restart)
 	return ran;
 }
 
+void gr_signal_on_return(ucontext_t *uc)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *g = c->current;
+	uint64_t mask = gr_signal_kernels();
+	struct gr_pending *p;
+
+	c->todo &= ~GR_TODO_SIGNAL;
+	while ((p = gr_signal_next(g, ~g->sigmask)) != NULL) {
+		siginfo_t info;
+
+		gr_signal_unqueue(p, &info);
+		if (gr_signal_ignored(info.si_signo))
+			continue;
+		if (gr_signal_has_handler(info.si_signo))		/* it sees to the others */
+			s.delivering = info.si_signo;
+		if (raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, info.si_signo, &info) == 0)
+			break;
+		s.delivering = 0;
+		gr_signal_queue(g, &info, false);			/* no room in the kernel: at the end of the next call */
+		break;
+	}
+	if (!s.delivering && gr_signal_pending())
+		c->todo |= GR_TODO_SIGNAL;
+	c->kernel_mask = mask;
+	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+}
+
 /* --- start, fork, exec ---------------------------------------------------------------------------------------------------- */
 
 int gr_signal_start(void)
@@ -448,15 +478,32 @@ void gr_signal_fork_child(void)
 	gr_signal_wait_fork_child();
 	gr_signal_timer_fork_child();
 	gr_signal_native_fork_child();
+	gr_signal_stack_fork_child();
 	gr_signal_mask_fork_child();
 	gr_signal_apply();
 }
 
-static void set_ignored(void)
+/* What the program ignores and we do not must be ignored by the kernel where a new program is to find it so. */
+static void set_ignored(bool exec)
 {
+	s.exec = exec;
 	for (int sig = 1; sig < GR_NSIG; sig++)
-		if (s.actions[sig].handler == (void *)SIG_IGN)
+		if (s.actions[sig].handler == (void *)SIG_IGN && ((FAULTS | GR_SIGBIT(GR_SIG_INTERRUPT) | gr_signal_of_timers) & GR_SIGBIT(sig)))
 			gr_signal_set_kernel_action(sig);
+	if (!exec)
+		gr_signal_own_action();
+}
+
+void gr_signal_clone_begins(void)
+{
+	set_ignored(true);
+	gr_signal_exact(ALL_SIGNALS);
+}
+
+void gr_signal_clone_done(void)
+{
+	set_ignored(false);
+	gr_signal_apply();
 }
 
 /* The new program inherits the mask, what is ignored, and what is pending for this thread and for the process. */
@@ -465,21 +512,17 @@ void gr_signal_exec_begins(void)
 	struct gr_carrier *c = gr_carrier();
 
 	gr_signal_collect();
-	s.exec = true;
 	s.lent_set = c->current->sigmask;
 	s.lent = gr_signal_lend(s.lent_set);
 	gr_signal_nobodys_to_kernel();
-	set_ignored();
+	set_ignored(true);
 	gr_signal_exact(ALL_SIGNALS);
 }
 
 void gr_signal_exec_failed(void)
 {
-	s.exec = false;
 	gr_signal_block_all();
-	set_ignored();
-	if (s.own_action)
-		gr_signal_own_action();
+	set_ignored(false);
 	gr_signal_take_back(s.lent_set, s.lent);
 }
 

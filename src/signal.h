@@ -88,7 +88,25 @@ void gr_signal_altstack(struct gr_greenlet *g);
 
 /* The kernel has one of ours, which the program is not to see, until the program has set one itself. */
 bool gr_signal_altstack_lent(void);
+
+/*
+ * A tick that switches, from within its handler.  _standing: the lent alternate stack that the caller runs on, or NULL.  Who switches
+ * away sets carrier->parted, and .left_lent if it stands on one; whoever runs next calls _parted, which opens the mask and lends another.
+ * _back: what the signal return is to set, and @l is free when it is done; all signals are blocked.
+ */
+struct lent;
+struct lent *gr_signal_stack_standing(void);
+void gr_signal_parted(void);
+void gr_signal_stack_back(struct lent *l, ucontext_t *uc);
+
+/* Before a signal return, all signals blocked: what is pending for the current greenlet comes at once when it is done, and what the
+ * kernel is to block is set. */
+void gr_signal_on_return(ucontext_t *uc);
 void gr_signal_altstack_replaced(void);
+
+/* Around a raw clone of a process: the child begins with the program's mask, and what that ignores. */
+void gr_signal_clone_begins(void);
+void gr_signal_clone_done(void);
 
 /* Around execve(2): the kernel's mask is the program's own, whatever else we would have it let in. */
 void gr_signal_exec_begins(void);

@@ -105,6 +105,7 @@ stack_t gr_signal_stack_enter(struct gr_greenlet *g, ucontext_t *uc);
 void gr_signal_stack_leave(struct gr_greenlet *g, ucontext_t *uc, const stack_t *kernels);
 unsigned long gr_signal_stack_flags(int sig, unsigned long flags);	/* SA_ONSTACK as the kernel is to have it */
 void gr_signal_stack_start(void);
+void gr_signal_stack_fork_child(void);
 
 /* --- signal_native.c */
 void gr_signal_on_native(int sig, siginfo_t *info, ucontext_t *uc);
