@@ -12,10 +12,11 @@
 #include <errno.h>
 #include <sys/epoll.h>
 
-static long epoll_until(int epfd, struct epoll_event *events, int max, gr_time deadline)
+static long epoll_until(int epfd, struct epoll_event *events, int max, gr_time deadline, const struct gr_poller_mask *mask)
 {
 	struct gr_fd_wait w = { .fd = epfd };
 	struct gr_fd *f = gr_fd_get(epfd);
+	bool masked = false;
 	long n;
 	int r = 0;
 
@@ -24,8 +25,13 @@ static long epoll_until(int epfd, struct epoll_event *events, int max, gr_time d
 
 	for (;;) {
 		n = gr_poller_raw(SYS_epoll_wait, w.fd, events, max, 0);
-		if (n != 0 || deadline == GR_AT_ONCE || r == -ETIMEDOUT)
+		if (n != 0 || r == -ETIMEDOUT)
 			break;		/* what is ready comes before signals and deadlines */
+		if (!masked)
+			gr_poller_mask_begin(mask);
+		masked = true;
+		if (deadline == GR_AT_ONCE)
+			break;
 		if (r < 0) {
 			n = r;
 			break;
@@ -38,16 +44,17 @@ static long epoll_until(int epfd, struct epoll_event *events, int max, gr_time d
 
 long green_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 {
-	return epoll_until(epfd, events, max, gr_poller_deadline_ms(timeout));
+	return epoll_until(epfd, events, max, gr_poller_deadline_ms(timeout), &(struct gr_poller_mask){ 0 });
 }
 
 static long with_mask(int epfd, struct epoll_event *events, int max, gr_time deadline, const uint64_t *sigmask, size_t masksize)
 {
-	long r = gr_poller_mask_begin(sigmask, masksize);
+	struct gr_poller_mask mask;
+	long r = gr_poller_mask_read(&mask, sigmask, masksize);
 
 	if (r < 0)
 		return r;
-	r = epoll_until(epfd, events, max, deadline);
+	r = epoll_until(epfd, events, max, deadline, &mask);
 	gr_poller_mask_end(r);
 	return r;
 }

@@ -59,12 +59,13 @@ static long wait_many(struct pollfd *user, unsigned n, gr_time deadline)
 	return r;
 }
 
-static long poll_until(struct pollfd *fds, unsigned n, gr_time deadline)
+static long poll_until(struct pollfd *fds, unsigned n, gr_time deadline, const struct gr_poller_mask *mask)
 {
 	long r = gr_poller_raw(SYS_poll, fds, n, 0);
 
 	if (r != 0)
 		return r;
+	gr_poller_mask_begin(mask);
 	if (deadline == GR_AT_ONCE)
 		return gr_poller_interrupted() ? -EINTR : 0;
 	return n <= GR_FEW ? wait_few(fds, n, deadline) : wait_many(fds, n, deadline);
@@ -72,19 +73,20 @@ static long poll_until(struct pollfd *fds, unsigned n, gr_time deadline)
 
 long green_poll(struct pollfd *fds, unsigned n, int timeout)
 {
-	return poll_until(fds, n, gr_poller_deadline_ms(timeout));
+	return poll_until(fds, n, gr_poller_deadline_ms(timeout), &(struct gr_poller_mask){ 0 });
 }
 
 long green_ppoll(struct pollfd *fds, unsigned n, struct timespec *timeout, const uint64_t *sigmask, size_t masksize)
 {
+	struct gr_poller_mask mask;
 	gr_time deadline;
 	long r = gr_poller_deadline(timeout, &deadline);
 
 	if (r == 0)
-		r = gr_poller_mask_begin(sigmask, masksize);
+		r = gr_poller_mask_read(&mask, sigmask, masksize);
 	if (r < 0)
 		return r;
-	r = poll_until(fds, n, deadline);
+	r = poll_until(fds, n, deadline, &mask);
 	gr_poller_mask_end(r);
 	gr_poller_tell_left(timeout, deadline);
 	return r;

@@ -63,18 +63,20 @@ void gr_poller_tell_left(struct timespec *timeout, gr_time deadline)
 	gr_user_write(timeout, &left, sizeof(left));
 }
 
-int gr_poller_mask_begin(const uint64_t *mask, size_t size)
+int gr_poller_mask_read(struct gr_poller_mask *m, const uint64_t *mask, size_t size)
 {
-	uint64_t set;
-
+	m->given = mask;
 	if (!mask)
 		return 0;
 	if (size != KERNEL_SIGSET)
 		return -EINVAL;
-	if (gr_user_read(&set, mask, sizeof(set)) < 0)
-		return -EFAULT;
-	gr_signal_set_mask_until_return(set);
-	return 0;
+	return gr_user_read(&m->set, mask, sizeof(m->set)) < 0 ? -EFAULT : 0;
+}
+
+void gr_poller_mask_begin(const struct gr_poller_mask *m)
+{
+	if (m->given)
+		gr_signal_set_mask_until_return(m->set);
 }
 
 void gr_poller_mask_end(long r)

@@ -54,8 +54,16 @@ gr_time gr_poller_deadline_ms(int timeout);
 gr_time gr_poller_left(gr_time deadline);
 void gr_poller_tell_left(struct timespec *timeout, gr_time deadline);
 
-/* The temporary mask of ppoll() and others: begin gives 0, -EINVAL, -EFAULT; after -EINTR it stays until the handler has run */
-int gr_poller_mask_begin(const uint64_t *mask, size_t size);
+/*
+ * The temporary mask of ppoll() and others.  read gives 0, -EINVAL, -EFAULT; begin is called when a first look found nothing, since what
+ * is ready comes before signals that only this mask lets in; after -EINTR it stays until the handler has run.
+ */
+struct gr_poller_mask {
+	bool given;
+	uint64_t set;
+};
+int gr_poller_mask_read(struct gr_poller_mask *m, const uint64_t *mask, size_t size);
+void gr_poller_mask_begin(const struct gr_poller_mask *m);
 void gr_poller_mask_end(long r);
 
 /* Memory for long lists; NULL when there is none */

@@ -21,6 +21,7 @@
 
 struct sets {
 	struct gr_poller poller;
+	struct gr_poller_mask mask;
 	int n;				/* bits in use */
 	size_t words;
 	unsigned long *user[3];		/* the program's: in, out, exceptional; each may be NULL */
@@ -198,6 +199,8 @@ static long select_with(struct sets *s, unsigned long *memory)
 	r = read_sets(s);
 	if (r == 0)
 		r = look(s);
+	if (r == 0)
+		gr_poller_mask_begin(&s->mask);
 	if (r == 0 && s->poller.deadline != GR_AT_ONCE)
 		r = wait_any(s);
 	else if (r == 0 && gr_poller_interrupted())
@@ -287,7 +290,7 @@ long green_pselect6(int n, unsigned long *in, unsigned long *out, unsigned long 
 		return -EFAULT;
 	r = gr_poller_deadline(timeout, &s.poller.deadline);
 	if (r == 0)
-		r = gr_poller_mask_begin(mask.mask, mask.size);
+		r = gr_poller_mask_read(&s.mask, mask.mask, mask.size);
 	if (r < 0)
 		return r;
 	r = select_until(&s);
