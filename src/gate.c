@@ -78,7 +78,7 @@ static bool is_hidden(const struct gr_carrier *c, long nr)
 static bool back_from_clone(struct gr_carrier *c)
 {
 	if ((int)raw(SYS_getpid) == c->pid) {
-		gr_signal_inexact();
+		gr_signal_clone_done();
 		c->inside = GR_OUTSIDE;
 		return true;
 	}

@@ -109,7 +109,7 @@ static int zero;
 
 static void f_segv(void) { *(volatile int *)T_BAD = 1; }
 static void f_noncanonical(void) { *(volatile int *)0x800000000000ul = 1; }
-static void f_fpe(void) { volatile int x = 1; x /= *(volatile int *)&zero; }
+static void f_fpe(void) { zero = 1 / *(volatile int *)&zero; }
 static void f_ill(void) { __asm__ volatile("ud2"); }
 static void f_trap(void) { __asm__ volatile("int3"); }
 static void f_bus(void)
