@@ -41,13 +41,15 @@ long green_io_pgetevents(unsigned long ctx, long min, long max, void *events, st
 		const uint64_t *set;
 		size_t size;
 	} mask = { NULL, 0 };
+	struct gr_poller_mask m;
 	long r;
 
 	if (sigmask_arg && gr_user_read(&mask, sigmask_arg, sizeof(mask)) < 0)
 		return -EFAULT;
-	r = gr_poller_mask_begin(mask.set, mask.size);
+	r = gr_poller_mask_read(&m, mask.set, mask.size);
 	if (r < 0)
 		return r;
+	gr_poller_mask_begin(&m);
 	r = get_events(ctx, min, max, events, timeout);
 	gr_poller_mask_end(r);
 	return r;

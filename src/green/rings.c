@@ -218,6 +218,7 @@ struct wait {
 	gr_time soon;			/* min_wait: until then we wait for all that is needed, and from then on for one; or GR_NEVER */
 	gr_time deadline;
 	int ep;				/* or -1 */
+	struct gr_poller_mask mask;
 };
 
 /* The kernel has work for the carrier, and only an eventfd to tell that by: the descriptor is not readable yet. */
@@ -376,6 +377,8 @@ static long wait_here(struct wait *w)
 			return -ETIME;
 		if (r < 0 && r != -ETIMEDOUT)
 			return r;
+		gr_poller_mask_begin(&w->mask);		/* after the first look, as in the kernel, and once */
+		w->mask.given = false;
 		r = gr_poller_interrupted() ? -EINTR : park(w, w->soon < w->deadline ? w->soon : w->deadline);
 	}
 }
@@ -444,42 +447,59 @@ static bool is_known(const struct wait *w, unsigned flags)
 	return w->need == 1 || (is_deferred(w) && w->ring->at);
 }
 
+static long wait_known(struct wait *w, const struct extra *x, unsigned flags)
+{
+	long r = read_timeout(x, flags, w);
+
+	if (r < 0)
+		return r;
+	if (w->need > 1)
+		ready(w, &w->since);
+	if (w->ring)
+		w->ring->users++;
+	r = wait_here(w);
+	gr_fd_wait_end(&w->fd);
+	if (w->ep >= 0)
+		gr_own_fd_close(w->ep);
+	if (w->ring) {
+		w->ring->users--;
+		release(w->ring);
+	}
+	return r;
+}
+
+/* The mask is the greenlet's, not that of the thread which waits in its place. */
+static long wait_unknown(struct wait *w, unsigned min, unsigned flags, struct extra *x)
+{
+	bool extended = flags & IORING_ENTER_EXT_ARG;
+	long r;
+
+	x->sigmask = 0;
+	gr_poller_mask_begin(&w->mask);
+	w->mask.given = false;
+	r = wait_elsewhere(w->enter_fd, min, flags, extended ? x : NULL, extended ? sizeof(*x) : 0);
+	if (r != -EEXIST && !(r == -EINVAL && w->enter_flags))
+		return r;
+	if (w->fd.fd == NO_RING)	/* a ring without any descriptor: only the kernel can wait for it, and only here */
+		return raw(SYS_io_uring_enter, w->enter_fd, 0, min, flags, extended ? x : NULL, extended ? sizeof(*x) : 0);
+	w->need = 1;
+	return wait_known(w, x, flags);
+}
+
 static long wait_for(int fd, unsigned min, unsigned flags, const void *arg, size_t size)
 {
 	struct wait w = { .fd.fd = ring_fd(fd, flags), .enter_fd = fd, .enter_flags = flags & IORING_ENTER_REGISTERED_RING, .ep = -1 };
 	struct extra x;
 	long r = read_extra(flags, arg, size, &x);
 
+	if (r == 0)
+		r = gr_poller_mask_read(&w.mask, (const uint64_t *)(uintptr_t)x.sigmask, x.sigmask_size);
 	if (r < 0)
 		return r;
 	w.ring = find(w.fd.fd);
 	w.need = w.ring && min > w.ring->entries ? w.ring->entries : min;
-	if (!is_known(&w, flags)) {
-		r = wait_elsewhere(fd, min, flags, arg, size);
-		if (r != -EEXIST && !(r == -EINVAL && (flags & IORING_ENTER_REGISTERED_RING)))
-			return r;
-		if (w.fd.fd == NO_RING)		/* a ring without any descriptor: only the kernel can wait for it, and only here */
-			return raw(SYS_io_uring_enter, fd, 0, min, flags, arg, size);
-		w.need = 1;
-	}
-	r = read_timeout(&x, flags, &w);
-	if (r == 0)
-		r = gr_poller_mask_begin((const uint64_t *)(uintptr_t)x.sigmask, x.sigmask_size);
-	if (r < 0)
-		return r;
-	if (w.need > 1)
-		ready(&w, &w.since);
-	if (w.ring)
-		w.ring->users++;
-	r = wait_here(&w);
+	r = is_known(&w, flags) ? wait_known(&w, &x, flags) : wait_unknown(&w, min, flags, &x);
 	gr_poller_mask_end(r);
-	gr_fd_wait_end(&w.fd);
-	if (w.ep >= 0)
-		gr_own_fd_close(w.ep);
-	if (w.ring) {
-		w.ring->users--;
-		release(w.ring);
-	}
 	return r;
 }
 
