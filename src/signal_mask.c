@@ -160,6 +160,8 @@ void gr_signal_dead(struct gr_greenlet *g)
 
 void gr_signal_renew(struct gr_greenlet *g, uint64_t mask)
 {
+	if (GR_LIKELY(g->sigmask == (mask & ~UNBLOCKABLE) && gr_list_empty(&g->signals)))
+		return;
 	gr_signal_mask_of(g, ALL_SIGNALS);	/* what was sent to the process goes on to others */
 	gr_signal_ended(g);
 	gr_signal_mask_of(g, mask);
