@@ -342,6 +342,10 @@ static int wait_for(struct job *job, gr_time deadline)
 
 		if (r == -ETIMEDOUT && again < until) {
 			serve(&pool.queue[job->kind]);
+			if (!job->w && !job->done && gr_offload_try(job->call, &job->ret)) {
+				dequeue(job);
+				job->done = true;
+			}
 		} else if (r < 0 && may && !job->done) {
 			broken = r;
 			cancel(job);
@@ -362,7 +366,12 @@ static void raise_for(struct gr_greenlet *g, int sig)
 	gr_signal_send(g, sig, &info);
 }
 
-/* No thread to be had for a call that ends by itself: nobody would be served before it, and others may be held up by it. */
+/* There is no thread for a call that ends by itself, or should, nor any at work after which it could be made: others may be held up by it. */
+static bool is_for_us(const struct job *job, long why)
+{
+	return why < 0 && why != -EBUSY && (job->kind == DISK || job->exact) && !pool.running[job->kind];
+}
+
 static long here(const struct job *job)
 {
 	const long *a = job->call;
@@ -382,7 +391,7 @@ static long offload(gr_time deadline, struct job *job)
 		r = gr_hub_start();
 	if (r == 0)
 		r = start(job);
-	if (r < 0 && r != -EBUSY && job->kind == DISK && !pool.running[DISK])
+	if (is_for_us(job, r))
 		return here(job);
 	pool.stats.calls++;
 	if (r < 0) {
@@ -452,12 +461,12 @@ static void serve(struct gr_list *queue)
 	while (!gr_list_empty(queue)) {
 		struct job *job = gr_list_first(queue, struct job, link);
 		long r = start(job);
-		bool alone = r < 0 && r != -EBUSY && job->kind == DISK && !pool.running[DISK];
+		bool ours = is_for_us(job, r);
 
-		if (r < 0 && !alone)
+		if (r < 0 && !ours)
 			return;
 		dequeue(job);
-		if (alone) {
+		if (ours) {
 			job->ret = here(job);
 			finish_job(job);
 		}

@@ -55,6 +55,9 @@ long gr_offload_nointr(long nr, long a, long b, long c, long d, long e, long f);
 /* The eventfd of the hub's watcher fired: wake the greenlets whose calls are done.  Called by the hub. */
 void gr_offload_done(void);
 
+/* offload_try.c: make @call if it need not wait, and if it has a form that does not.  False: not made. */
+bool gr_offload_try(const long call[7], long *ret);
+
 /* Is there something for it to do?  Is any call under way? */
 bool gr_offload_came(void);
 bool gr_offload_busy(void);

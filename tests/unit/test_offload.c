@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -414,6 +415,52 @@ static void disk_meanwhile(void *unused)
 	assert_int_equal(write(pipes[1][1], "x", 1), 1);
 }
 
+/* What can be tried is, again and again. */
+static int locked[2];
+
+static void lock_it(void *unused)
+{
+	(void)unused;
+	assert_int_equal(gr_offload(SYS_flock, locked[1], LOCK_EX, 0, 0, 0, 0), 0);
+	fake_note("locked");
+}
+
+static void unlock_it(void *unused)
+{
+	(void)unused;
+	fake_note("unlocking");
+	assert_int_equal(flock(locked[0], LOCK_UN), 0);
+}
+
+static void test_tries(void **state)
+{
+	char name[] = "/tmp/grove-offload-XXXXXX";
+
+	(void)state;
+	if (RUNNING_UNDER_TOOL)
+		skip();
+	gr_offload_retire();
+	await_threads(1);
+	gr_offload_reset();
+	locked[0] = mkstemp(name);
+	locked[1] = open(name, O_RDWR | O_CLOEXEC);
+	assert_int_equal(unlink(name), 0);
+	assert_int_equal(flock(locked[0], LOCK_EX), 0);
+	assert_int_equal(getrlimit(RLIMIT_AS, &memory), 0);
+	start();
+	fake_go("a", lock_it, NULL);
+	fake_go("b", unlock_it, NULL);
+	no_threads(true);
+	patience = 50;
+	assert_int_equal(run(), 0);
+	assert_string_equal(fake_log, "unlocking locked");
+	assert_int_equal(stats().at_most, 0);
+	no_threads(false);
+	patience = 5000;
+	close(locked[0]);
+	close(locked[1]);
+}
+
 static void test_no_threads(void **state)
 {
 	(void)state;
@@ -514,7 +561,7 @@ static void mask_of_thread(void *unused)
 
 	(void)unused;
 	assert_int_equal(gr_offload(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&mask, 8, 0, 0), 0);
-	assert_int_equal(mask | GR_SIGBIT(SIGKILL) | GR_SIGBIT(SIGSTOP), ~GR_SIGBIT(GR_SIG_INTERRUPT));
+	assert_int_equal(mask | GR_SIGBIT(SIGKILL) | GR_SIGBIT(SIGSTOP), ~(GR_SIGBIT(GR_SIG_INTERRUPT) | GR_SIGBIT(SIGSYS)));
 	syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, 8);
 	assert_int_equal(mask, 0);
 }
@@ -575,6 +622,7 @@ int main(void)
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_no_threads),
+		cmocka_unit_test(test_tries),
 		cmocka_unit_test(test_retire),
 		cmocka_unit_test(test_end_idle),
 		cmocka_unit_test(test_bored),
