@@ -104,18 +104,32 @@ static long park(struct gr_greenlet *g, uint64_t set, gr_time deadline)
 	return r;
 }
 
-long gr_signal_wait(uint64_t set, siginfo_t *ret_info, gr_time deadline)
+static long take(uint64_t set, siginfo_t *ret_info)
 {
 	static const struct timespec none;
+
+	return gr_signal_take(set, ret_info) ? ret_info->si_signo : raw(SYS_rt_sigtimedwait, &set, ret_info, &none, 8);
+}
+
+/* GR_SIG_INTERRUPT never waits in the kernel: those with lower numbers that do are before it. */
+static long take_lowest(uint64_t set, siginfo_t *ret_info)
+{
+	long got = 0;
+
+	if (set & GR_SIGBIT(GR_SIG_INTERRUPT))
+		got = take(set & (GR_SIGBIT(GR_SIG_INTERRUPT) - 1), ret_info);
+	return got > 0 ? got : take(set, ret_info);
+}
+
+long gr_signal_wait(uint64_t set, siginfo_t *ret_info, gr_time deadline)
+{
 	struct gr_greenlet *g = gr_carrier()->current;
 	long r = 0, got;
 
 	set &= ~UNBLOCKABLE;
 	for (;;) {
 		gr_signal_collect();
-		if (gr_signal_take(set, ret_info))
-			return ret_info->si_signo;
-		got = raw(SYS_rt_sigtimedwait, &set, ret_info, &none, 8);
+		got = take_lowest(set, ret_info);
 		if (got > 0)
 			return got;
 		if (deadline == 0 || r == -ETIMEDOUT)
