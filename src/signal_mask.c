@@ -18,12 +18,14 @@ void gr_tally_add(struct gr_tally *t, uint64_t set)
 
 		t->planes[i] ^= set;
 		set = carry;
+		if (i >= t->used)
+			t->used = i + 1;
 	}
 }
 
 void gr_tally_drop(struct gr_tally *t, uint64_t set)
 {
-	for (size_t i = 0; set && i < GR_LENGTH(t->planes); i++) {
+	for (size_t i = 0; set && i < t->used; i++) {
 		uint64_t borrow = ~t->planes[i] & set;
 
 		t->planes[i] ^= set;
@@ -35,7 +37,7 @@ uint64_t gr_tally_any(const struct gr_tally *t)
 {
 	uint64_t any = 0;
 
-	for (size_t i = 0; i < GR_LENGTH(t->planes); i++)
+	for (size_t i = 0; i < t->used; i++)
 		any |= t->planes[i];
 	return any;
 }

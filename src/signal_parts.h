@@ -46,6 +46,7 @@ struct gr_pending {
 /* For each signal, how many have it in their set: bit n of planes[i] is bit i of the count for signal n + 1. */
 struct gr_tally {
 	uint64_t planes[21];
+	size_t used;			/* planes from there on have always been empty */
 };
 void gr_tally_add(struct gr_tally *t, uint64_t set);
 void gr_tally_drop(struct gr_tally *t, uint64_t set);
