@@ -140,7 +140,8 @@ static bool is_named(int fd, const char *want, size_t size)
 static enum gr_fd_kind look_at_anonymous(struct gr_fd *f)
 {
 	f->signalfd = IS_NAMED(f->fd, "[signalfd]");
-	if (f->signalfd)
+	f->answers = !f->signalfd && IS_NAMED(f->fd, "[fanotify]");
+	if (f->signalfd || f->answers)
 		return GR_KIND_POLL;
 	return IS_NAMED(f->fd, "[perf_event]") ? GR_KIND_OTHER : GR_KIND_NOWAIT;
 }
@@ -183,7 +184,7 @@ static int look_at(struct gr_fd *f)
 	f->shared = true;
 	f->timeo[GR_READ] = f->timeo[GR_WRITE] = GR_NEVER;
 	f->fifo = S_ISFIFO(st.st_mode);
-	f->signalfd = false;
+	f->signalfd = f->answers = false;
 	if (flags & O_PATH)
 		f->kind = GR_KIND_OTHER;
 	else if (S_ISSOCK(st.st_mode))
@@ -235,7 +236,7 @@ void gr_fd_born(int fd, enum gr_fd_kind kind, bool nonblock)
 	f->kind = (uint8_t)kind;
 	f->speed = GR_SPEED_NEW;
 	f->nonblock = nonblock;
-	f->shared = f->fifo = f->signalfd = false;
+	f->shared = f->fifo = f->signalfd = f->answers = false;
 	f->timeo[GR_READ] = f->timeo[GR_WRITE] = GR_NEVER;
 	f->fork_gen = gr_carrier()->forks;
 }

@@ -46,6 +46,7 @@ struct gr_fd {
 	bool listening;			/* listen() was seen: a socket to accept on */
 	bool fifo;			/* a named pipe: readiness does not tell whether anyone could still write */
 	bool signalfd;			/* a read that is too small fails at once */
+	bool answers;			/* fanotify: a write never waits, and poll() does not know of writing */
 	bool lingers;			/* SO_LINGER was set: close() may block */
 
 	gr_time timeo[2];		/* SO_RCVTIMEO, SO_SNDTIMEO as durations; GR_NEVER when unset */

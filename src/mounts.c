@@ -261,12 +261,21 @@ static void look(bool anew)
 		read_all();
 }
 
+bool gr_mounts_watched;
+
+void gr_mounts_watch(void)
+{
+	gr_mounts_watched = true;
+}
+
 bool gr_mounts_slow(void)
 {
 	const struct gr_carrier *c = gr_carrier();
 
 	if (gr_alone(c))
 		return false;
+	if (GR_UNLIKELY(gr_mounts_watched))
+		return true;
 	if (GR_UNLIKELY(c->stats.hub_turns != m.turn || m.stale)) {
 		bool anew = m.stale;
 

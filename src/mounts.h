@@ -41,6 +41,10 @@ enum gr_speed gr_mounts_type(unsigned long f_type);
 /* gr_mounts_slow() is true: may a call on @path wait for a server?  When in doubt, and when names are not in the kernel's cache, yes. */
 bool gr_mounts_path(int dir, const char *path);
 
+/* The program answers, by fanotify, whether files may be opened or read: from now on any file may wait for one of its greenlets. */
+void gr_mounts_watch(void);
+extern bool gr_mounts_watched;
+
 void gr_mounts_fork_child(void);
 
 #endif

@@ -55,6 +55,8 @@ static enum gr_speed ask(struct gr_fd *f)
 
 enum gr_speed gr_disk_speed(struct gr_fd *f)
 {
+	if (GR_UNLIKELY(gr_mounts_watched))
+		f->speed = GR_SPEED_SLOW;
 	return GR_LIKELY(f->speed) ? f->speed : ask(f);
 }
 
@@ -168,6 +170,8 @@ long gr_disk_read(struct gr_fd *f, const struct iovec *iov, int n, size_t bytes,
 	bool taken = at == GR_HERE && gr_disk_taken(f);
 	long r;
 
+	if (GR_UNLIKELY(gr_mounts_watched))
+		f->speed = GR_SPEED_SLOW;
 	if ((flags & RWF_NOWAIT) || (f->speed == GR_SPEED_MEMORY && !taken))
 		return raw(SYS_preadv2, f->fd, iov, n, at, at >> 63, flags);
 	if (gr_alone(gr_carrier()) && f->speed >= GR_SPEED_ASYNC)
@@ -186,6 +190,22 @@ long gr_disk_read(struct gr_fd *f, const struct iovec *iov, int n, size_t bytes,
 		return read_unasked(f, iov, n, at);
 	}
 	return r > 0 && (size_t)r < bytes ? read_rest(f, iov, n, r, at) : r;
+}
+
+bool gr_disk_cold(struct gr_fd *f, off_t at)
+{
+	char byte;
+	const struct iovec v = { &byte, 1 };
+	long r;
+
+	if (gr_alone(gr_carrier()) || gr_disk_speed(f) < GR_SPEED_ASYNC)
+		return false;
+	if (at == GR_HERE)
+		at = raw(SYS_lseek, f->fd, 0, SEEK_CUR);
+	r = f->poll_first & GR_BIT(GR_READ) ? -EOPNOTSUPP : raw(SYS_preadv2, f->fd, &v, 1, at, at >> 63, RWF_NOWAIT);
+	if (r == -EOPNOTSUPP)
+		f->poll_first |= GR_BIT(GR_READ);
+	return r == -EAGAIN || r == -EOPNOTSUPP;
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------------------------------- */

@@ -60,6 +60,11 @@ long green_setpriority(int which, int who, int prio);
 long green_getpriority(int which, int who);
 void gr_thread_starts(void);
 
+/* spawn.c: can the carrier go on while the child is still in our memory?  Then made like this; returns when the child has left. */
+bool gr_spawn_is(uint64_t flags, bool own_stack);
+long gr_spawn_clone(uint64_t flags, void *stack, int *parent_tid, uintptr_t tls);
+long gr_spawn_clone3(const struct clone_args *args, size_t size);
+
 /* signal.c */
 long green_rt_sigaction(int sig, const struct gr_action *act, struct gr_action *old, size_t size);
 long green_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old, size_t size);
@@ -148,6 +153,8 @@ long green_semop(int semid, struct sembuf *ops, size_t n);
 long green_semtimedop(int semid, struct sembuf *ops, size_t n, const struct timespec *timeout);
 long green_msgsnd(int msqid, const void *msg, size_t size, int flags);
 long green_msgrcv(int msqid, void *msg, size_t size, long type, int flags);
+long green_fanotify_mark(int fd, unsigned flags, uint64_t mask, int dir, const char *path);
+long green_userfaultfd(int flags);
 struct io_uring_params;
 long green_io_uring_setup(unsigned entries, struct io_uring_params *params);
 long green_io_uring_register(int fd, unsigned op, void *arg, unsigned n);
@@ -178,7 +185,7 @@ GR_SIX(green_fstat); GR_SIX(green_fstatfs); GR_SIX(green_fchmod); GR_SIX(green_f
 GR_SIX(green_fsetxattr); GR_SIX(green_fgetxattr); GR_SIX(green_flistxattr); GR_SIX(green_fremovexattr);
 GR_SIX(green_open_by_handle_at); GR_SIX(green_rename); GR_SIX(green_link); GR_SIX(green_symlink); GR_SIX(green_renameat);
 GR_SIX(green_renameat2); GR_SIX(green_linkat); GR_SIX(green_symlinkat); GR_SIX(green_inotify_add_watch);
-GR_SIX(green_fanotify_mark); GR_SIX(green_chroot);
+GR_SIX(green_chroot);
 long green_lseek(long fd, long at, long whence);
 long green_getdents(long fd, long entries, long n);
 long green_getdents64(long fd, long entries, long n);

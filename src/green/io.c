@@ -4,6 +4,7 @@
 #include "green.h"
 #include "disk.h"
 #include "try.h"
+#include "tty.h"
 #include "../hub.h"
 #include "../offload.h"
 #include "../sched.h"
@@ -96,6 +97,8 @@ static long read_try(struct gr_try *t, const struct iovec *iov, int n)
 		if (!no_nowait(t, r))
 			return r;
 	}
+	if (GR_UNLIKELY(t->f->tty) && gr_tty_background(fd))
+		return gr_tty_read(fd, iov, n);
 	if (GR_UNLIKELY(t->f->signalfd) && gr_signal_shows())
 		return gr_signal_read_fd(fd, iov, n);
 	if (n > 1 && !t->f->tty && !t->f->fifo && gr_fd_blocking(t->f))
@@ -249,6 +252,8 @@ static long write_ready(struct gr_try *t, const struct iovec *iov, int n)
 	const struct gr_iov whole = { .v = (struct iovec *)iov, .n = n };
 	int fd = t->w.fd;
 
+	if (t->f->answers)
+		return raw(SYS_writev, fd, iov, n);
 	if (!gr_ready_now(fd, GR_WRITE))
 		return t->waited ? -EAGAIN : refused(fd, SYS_pwritev2, iov, n);
 	if (gr_iov_bytes(&whole) <= PIPE_BUF)
@@ -272,7 +277,10 @@ static long write_try(struct gr_try *t, const struct iovec *iov, int n, bool fir
 		if (!no_nowait(t, r))
 			return r;
 	}
-	return write_ready(t, iov, n);
+	if (GR_LIKELY(!t->f->tty))
+		return write_ready(t, iov, n);
+	gr_tty_begin();
+	return gr_tty_end(fd, write_ready(t, iov, n));
 }
 
 /* A blocking write is over when all is written. */

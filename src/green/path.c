@@ -19,6 +19,8 @@ bool gr_path_slow(int dir, const char *path)
 
 	if (GR_LIKELY(!gr_mounts_slow()))
 		return false;
+	if (GR_UNLIKELY(gr_mounts_watched))
+		return true;
 	if (dir != AT_FDCWD && (gr_user_read(&first, path, 1) < 0 || !first))
 		return gr_disk_slow(dir);
 	return gr_mounts_path(dir, path);
@@ -106,7 +108,6 @@ TWO(green_linkat, SYS_linkat, a, b, c, d)
 long green_symlink(ARGUMENTS) { return CALL_IT(SYS_symlink, gr_path_slow(AT_FDCWD, (char *)b)); }
 long green_symlinkat(ARGUMENTS) { return CALL_IT(SYS_symlinkat, gr_path_slow((int)b, (char *)c)); }
 long green_inotify_add_watch(ARGUMENTS) { return CALL_IT(SYS_inotify_add_watch, gr_path_slow(AT_FDCWD, (char *)b)); }
-long green_fanotify_mark(ARGUMENTS) { return CALL_IT(SYS_fanotify_mark, gr_path_slow((int)d, (char *)e)); }
 
 /* mountinfo tells of what can be reached from the root. */
 long green_chroot(ARGUMENTS)
