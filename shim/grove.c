@@ -31,17 +31,22 @@
 enum { EXIT_USAGE = 2, EXIT_CANNOT = 126, EXIT_MISSING = 127 };		/* as shells have them */
 
 /* One row per option of the runtime: the option, the environment variable that does the same, and what it does. */
-enum takes { NOTHING, MAYBE_FILE, MAYBE_NUMBER, NUMBER };
+enum takes { NOTHING, MAYBE_FILE, MAYBE_NUMBERS, NUMBER, FILE_NAME };
 
 static const struct option {
 	const char *name, *variable, *argument;
 	enum takes takes;
+	const char *usual;		/* the variable's value where the option has none */
 	const char *help;
 } options[] = {
-	{ "stats", "GROVE_STATS", "FILE", MAYBE_FILE, "at exit, tell what was done; to FILE instead of standard error" },
-	{ "preempt", "GROVE_PREEMPT", "MS", NUMBER, "how long a thread may compute while others want to run (10); 0: for as long as it likes" },
-	{ "offload-max", "GROVE_OFFLOAD_MAX", "N", NUMBER, "how many calls that can wait only in the kernel are made at once (1024); others queue" },
-	{ "no-children", "GROVE_NO_CHILDREN", NULL, NOTHING, "programs that this program starts run without grove" },
+	{ "stats", "GROVE_STATS", "FILE", MAYBE_FILE, "1", "at exit, tell what was done; to FILE instead of standard error" },
+	{ "preempt", "GROVE_PREEMPT", "MS", NUMBER, NULL, "how long a thread may compute while others want to run (10); 0: for as long as it likes" },
+	{ "offload-max", "GROVE_OFFLOAD_MAX", "N", NUMBER, NULL, "how many calls that can wait only in the kernel are made at once (1024); others queue" },
+	{ "audit", "GROVE_AUDIT", "MS[,MS]", MAYBE_NUMBERS, "10,100",
+	  "tell of system calls that held up all threads for longer than that, of threads that computed for longer, and of deadlocks" },
+	{ "deadlock", "GROVE_DEADLOCK", NULL, NOTHING, "1", "tell who waits for whom when threads wait for each other for ever" },
+	{ "audit-log", "GROVE_AUDIT_LOG", "FILE", FILE_NAME, NULL, "where --audit and --deadlock write, instead of standard error" },
+	{ "no-children", "GROVE_NO_CHILDREN", NULL, NOTHING, "1", "programs that this program starts run without grove" },
 };
 
 static const char *script;	/* while its interpreter is looked at */
@@ -78,8 +83,8 @@ static int help(void)
 		const struct option *o = &options[i];
 		char left[40];
 
-		static const char *const form[] = { "", "[=%s]", "[=%s]", "=%s" };
-		static const char *const value[] = { "1", "1 or a path", "1 or a number", "a number" };
+		static const char *const form[] = { "", "[=%s]", "[=%s]", "=%s", "=%s" };
+		static const char *const value[] = { "1", "1 or a path", "10,100", "a number", "a path" };
 
 		int n = snprintf(left, sizeof(left), "--%s", o->name);
 		snprintf(left + n, sizeof(left) - (size_t)n, form[o->takes], o->argument);
@@ -101,12 +106,26 @@ static const char *absolute(const char *path)
 	return full;
 }
 
+/* At most @n of them, with commas between them */
+static bool is_numbers(const char *s, int n)
+{
+	size_t digits;
+
+	do {
+		digits = strspn(s, "0123456789");
+		s += digits;
+	} while (digits && *s == ',' && --n > 0 && *++s);
+	return digits && !*s;
+}
+
 /* @value: what follows the =, or NULL */
 static bool fits(enum takes takes, const char *value)
 {
 	if (!value)
-		return takes != NUMBER;
-	return *value && (takes == MAYBE_FILE || (takes != NOTHING && value[strspn(value, "0123456789")] == '\0'));
+		return takes != NUMBER && takes != FILE_NAME;
+	if (takes == NOTHING || !*value)
+		return false;
+	return takes == MAYBE_FILE || takes == FILE_NAME || is_numbers(value, takes == MAYBE_NUMBERS ? 2 : 1);
 }
 
 /* @arg is what follows the dashes: name or name=value.  False: there is no such option. */
@@ -121,7 +140,10 @@ static bool set_option(const char *arg)
 			continue;
 		if (!fits(o->takes, arg[n] == '=' ? arg + n + 1 : NULL))
 			return false;
-		setenv(o->variable, arg[n] != '=' ? "1" : o->takes == MAYBE_FILE ? absolute(arg + n + 1) : arg + n + 1, 1);
+		if (arg[n] != '=')
+			setenv(o->variable, o->usual, 1);
+		else
+			setenv(o->variable, o->takes == MAYBE_FILE || o->takes == FILE_NAME ? absolute(arg + n + 1) : arg + n + 1, 1);
 		return true;
 	}
 	return false;

@@ -445,6 +445,16 @@ long green_futex(uint32_t *uaddr, int op, uint32_t val, uintptr_t timeout_or_val
 	return -ENOSYS;
 }
 
+void gr_futex_each(void (*fn)(struct gr_futex_waiter *w))
+{
+	for (size_t i = 0; i < GR_LENGTH(buckets); i++) {
+		if (bucket_empty(&buckets[i]))
+			continue;
+		gr_list_each(it, &buckets[i])
+			fn(gr_container(it, struct gr_futex_waiter, link));
+	}
+}
+
 void gr_futex_wake_all(void)
 {
 	for (size_t i = 0; i < GR_LENGTH(buckets); i++) {

@@ -63,6 +63,9 @@ static inline bool gr_futex_look_again(void)
 	return true;
 }
 
+/* All that wait here, in no order */
+void gr_futex_each(void (*fn)(struct gr_futex_waiter *w));
+
 /* Wake up to @n of those who wait here.  How many, or -EINVAL: they wait for a PI lock. */
 long gr_futex_wake_here(uintptr_t key, int n, uint32_t bitset);
 

@@ -4,6 +4,7 @@
 #include "gate.h"
 #include "api/start.h"
 #include "arch/x86_64/arch.h"
+#include "audit.h"
 #include "futex.h"
 #include "green/green.h"
 #include "hub.h"
@@ -79,6 +80,8 @@ static bool back_from_clone(struct gr_carrier *c)
 {
 	if ((int)raw(SYS_getpid) == c->pid) {
 		gr_signal_clone_done();
+		if (GR_UNLIKELY(c->audit))
+			gr_audit_raw_done();
 		c->inside = GR_OUTSIDE;
 		return true;
 	}
@@ -128,7 +131,7 @@ static bool finish(struct gr_carrier *c, long *r)
 	return false;
 }
 
-static long green_call(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
+static inline __attribute__((always_inline)) long plain_call(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
 {
 	struct gr_greenlet *me = c->current;
 	unsigned parks = me->parks;
@@ -148,6 +151,95 @@ static long green_call(struct gr_carrier *c, long nr, long a, long b, long d, lo
 	if (GR_UNLIKELY(c->todo & GR_TODO_SIGNAL))		/* came between the look at it and now */
 		gr_settle();
 	return r;
+}
+
+/* May this call let others run? */
+static bool yields(long nr)
+{
+	return (unsigned long)nr < GR_NR_CALLS && (waits[nr] || gr_futex_is_call(nr));
+}
+
+static __attribute__((noinline, cold)) long audited_call(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
+{
+	int outer;
+	long r;
+
+	c->inside = GR_INSIDE;
+	outer = gr_audit_begin(nr, yields(nr));
+	r = plain_call(c, nr, a, b, d, e, f, g);
+	if (r == GR_CALL_RAW) {
+		gr_audit_goes_raw(nr, outer);
+		return r;
+	}
+	c->inside = GR_INSIDE;
+	gr_audit_end(nr, outer);
+	c->inside = GR_OUTSIDE;
+	if (c->todo & GR_TODO_SIGNAL)
+		gr_settle();
+	return r;
+}
+
+static long green_call(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
+{
+	if (GR_UNLIKELY(c->audit))
+		return audited_call(c, nr, a, b, d, e, f, g);
+	return plain_call(c, nr, a, b, d, e, f, g);
+}
+
+static bool waits_for_events(long nr)
+{
+	return nr == SYS_epoll_wait || nr == SYS_epoll_pwait || nr == SYS_epoll_pwait2;
+}
+
+static bool audits_hub(struct gr_carrier *c)
+{
+	return c->inside == GR_INSIDE && c->current == c->hub && gr_fs_self() == c->hub->fs;
+}
+
+static bool audits_greenlet(struct gr_carrier *c)
+{
+	return gr_on_greenlet(c) && !c->vm_child;
+}
+
+/* The kernel's calls, by the hub's libraries and by greenlets; but for their beginnings and ends the latter are outside. */
+static __attribute__((noinline, cold)) long audited_raw(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
+{
+	bool hub = audits_hub(c);
+	int outer = 0;
+	long r;
+
+	if (!hub && !audits_greenlet(c))
+		return raw_syscall6(nr, a, b, d, e, f, g);
+	c->inside = GR_INSIDE;
+	if (hub && waits_for_events(nr))
+		gr_audit_hub_waits();
+	else
+		outer = gr_audit_begin(nr, yields(nr));
+	c->inside = hub ? GR_INSIDE : GR_OUTSIDE;
+	r = raw_syscall6(nr, a, b, d, e, f, g);
+	c->inside = GR_INSIDE;
+	if (hub && waits_for_events(nr))
+		gr_audit_hub_waited();
+	else
+		gr_audit_end(nr, outer);
+	if (hub)
+		return r;
+	c->inside = GR_OUTSIDE;
+	if (c->todo & GR_TODO_SIGNAL)
+		gr_settle();
+	return r;
+}
+
+static bool is_audited(struct gr_carrier *c)
+{
+	return GR_UNLIKELY(c->audit) && (audits_hub(c) || audits_greenlet(c));
+}
+
+static long kernels_call(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
+{
+	if (GR_UNLIKELY(c->audit))
+		return audited_raw(c, nr, a, b, d, e, f, g);
+	return raw_syscall6(nr, a, b, d, e, f, g);
 }
 
 void gr_settle(void)
@@ -177,7 +269,7 @@ long gr_call(long nr, long a, long b, long d, long e, long f, long g)
 		return gr_futex_native_call(nr, a, b, d, e, f, g);
 	if (GR_UNLIKELY(native_signal(c, nr, a, b)))
 		return gr_signal_native(nr, a, b, d, e);
-	r = raw_syscall6(nr, a, b, d, e, f, g);
+	r = kernels_call(c, nr, a, b, d, e, f, g);
 	if (GR_UNLIKELY(is_hidden(c, nr)))
 		r = gr_hub_hide(nr, r);
 	return r;
@@ -193,7 +285,7 @@ struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs)
 	if (GR_UNLIKELY(!is_green(c, nr) || !on_greenlet(c))) {
 		if (GR_UNLIKELY(c->natives) && (nr == SYS_exit || nr == SYS_clone || nr == SYS_clone3))
 			count_natives(c, regs);
-		if (!is_hidden(c, nr) && !native_futex(c, nr) && !native_signal(c, nr, (long)regs->rdi, (long)regs->rsi))
+		if (!is_audited(c) && !is_hidden(c, nr) && !native_futex(c, nr) && !native_signal(c, nr, (long)regs->rdi, (long)regs->rsi))
 			return (struct gr_gate_result){ .raw = 1 };
 		return (struct gr_gate_result){ .ret = gr_call(nr, (long)regs->rdi, (long)regs->rsi, (long)regs->rdx,
 							       (long)regs->r10, (long)regs->r8, (long)regs->r9) };
@@ -212,7 +304,7 @@ int gr_gate_patch(void)
 	int r;
 
 	for (size_t nr = 0; nr < GR_NR_CALLS; nr++)
-		gr_gate_green[nr] = table[nr] != NULL;
+		gr_gate_green[nr] = table[nr] != NULL || (gr_carrier()->audit && nr != SYS_rt_sigreturn);
 	r = gr_patch_loaded(&patch_stats);
 	if (GR_UNLIKELY(patch_stats.failed && !gr_carrier()->ungated)) {
 		gr_carrier()->ungated = true;

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "arch/x86_64/arch.h"
 #include "clock.h"
+#include "deadlock.h"
 #include "fd.h"
 #include "loop.h"
 #include "offload.h"
@@ -268,6 +269,8 @@ static void turn(struct gr_carrier *c)
 	gr_signal_collect();
 	run_timers(c);
 	wait = gr_list_empty(&c->ready) && gr_list_empty(&hub.jobs) && gr_list_empty(&hub.looks);
+	if (wait && GR_UNLIKELY(c->deadlock))
+		gr_deadlock_look(gr_timers_next(&c->timers) == GR_NEVER);
 	if (wait && GR_UNLIKELY(c->api_on))
 		wait = gr_api_before_wait(gr_timers_next(&c->timers) == GR_NEVER);
 	if (wait)

@@ -16,7 +16,7 @@ static struct preempt {
 	int timer;			/* the kernel's number for it, if made */
 	bool made;
 	bool asked;			/* the slice is what somebody wants it to be */
-	void (*watch)(const ucontext_t *uc);
+	void (*watch)(const ucontext_t *uc, bool inside);
 } p;
 
 /* --- the timer --------------------------------------------------------------------------------------------------------------- */
@@ -100,7 +100,7 @@ void gr_preempt_pause(void)
 		rest(c, GR_TICK_IDLE);
 }
 
-void gr_preempt_watch(void (*fn)(const ucontext_t *uc))
+void gr_preempt_watch(void (*fn)(const ucontext_t *uc, bool inside))
 {
 	p.watch = fn;
 	set_slice(p.slice);
@@ -146,12 +146,23 @@ static void give_way(struct gr_carrier *c, ucontext_t *uc)
 	c->inside = GR_OUTSIDE;
 }
 
+/* Signals are blocked in the handler. */
+static void show(struct gr_carrier *c, const ucontext_t *uc)
+{
+	uint32_t was = c->inside;
+
+	if (was == GR_OUTSIDE)
+		c->inside = GR_INSIDE;
+	p.watch(uc, was != GR_OUTSIDE);
+	c->inside = was;
+}
+
 void gr_preempt_tick(ucontext_t *uc)
 {
 	struct gr_carrier *c = gr_carrier();
 
-	if (p.watch)
-		p.watch(uc);
+	if (GR_UNLIKELY(p.watch != NULL))
+		show(c, uc);
 	if (!p.slice || c->tick != GR_TICK_ON || c->current == c->hub)
 		return;
 	if (c->inside) {

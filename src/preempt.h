@@ -34,8 +34,8 @@ void gr_preempt_needed(struct gr_carrier *c);
 bool gr_preempt_is_tick(const siginfo_t *info);
 void gr_preempt_tick(ucontext_t *uc);
 
-/* At each tick @fn is called first; ticks then go on for as long as greenlets run.  For --audit. */
-void gr_preempt_watch(void (*fn)(const ucontext_t *uc));
+/* At each tick @fn is called first, inside; @inside: it was so before.  Ticks then go on for as long as greenlets run.  For --audit. */
+void gr_preempt_watch(void (*fn)(const ucontext_t *uc, bool inside));
 
 /* No tick comes from now on, and none is pending, until greenlets are switched again: a new program image would die of it. */
 void gr_preempt_pause(void);

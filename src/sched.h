@@ -76,6 +76,9 @@ struct gr_greenlet {
 	struct gr_place *in_line;	/* where it stands in line, or NULL */
 	struct grove_generator *generator;	/* whose body it is in, the innermost (api/generator.c) */
 	const void *waits_on;		/* the object of the API that it is parked at */
+	gr_time computed;		/* audit.h: processor time since it last let others run of its own accord */
+	int audit_call;			/* the green call it is in, its number + 1, or 0; kept for --audit only */
+	uint32_t edge;			/* deadlock.c: its place among those who wait, + 1, while it looks */
 } __attribute__((aligned(64)));
 
 #define GR_PARK_INTR	GR_BIT(0)	/* a signal for this greenlet may end it: -EINTR; so may its limit (scope.h): -GR_EBROKEN */
@@ -110,6 +113,8 @@ struct gr_carrier {
 	gr_time turn_at;		/* when the hub had its last turn */
 	int (*on_switch)(void);		/* somebody is to be told of switches: from .current to .switch_to; or NULL */
 	struct gr_greenlet *switch_to;
+	int (*audit_switch)(void);	/* the same for --audit: what .on_switch is while nobody else wants to be told */
+	bool audit, deadlock;		/* --audit, --deadlock */
 	int budget;			/* green calls left before the current greenlet must yield */
 	uint8_t tick;			/* GR_TICK_* */
 	bool parted;			/* a greenlet has been switched out by a tick: gr_signal_parted() is for who runs next */

@@ -3,6 +3,8 @@
  */
 #include "start.h"
 #include "api/start.h"
+#include "audit.h"
+#include "deadlock.h"
 #include "dns.h"
 #include "fd.h"
 #include "futex_queue.h"
@@ -59,6 +61,7 @@ int gr_init_unpatched(char **env)
 	if (r < 0)
 		return r;
 	gr_stats_start(env);
+	gr_audit_start(env);
 	gr_offload_start(env);
 	c->native_threads = other_threads();
 	c->natives = c->native_threads != 0;
@@ -108,5 +111,7 @@ void gr_forked_child(void)
 	gr_uring_fork_child();
 	gr_ring_forked();
 	gr_dns_fork_child();
+	gr_audit_fork_child();
+	gr_deadlock_fork_child();
 	gr_api_fork_child();
 }

@@ -244,6 +244,15 @@ void gr_give_all(struct gr_list *line, int result);
 /* The hub is about to wait, @no_timers: without an end in sight.  False: somebody is to run first. */
 bool gr_api_before_wait(bool no_timers);
 
+/* Nothing outside of the greenlets is left that could make one of them run, but for deadlines. */
+bool gr_api_only_inside(const struct gr_carrier *c);
+
+/* lock.c: the greenlet that owns this lock, writes behind this rwlock, or is this one; NULL: nobody who is known, or another kind. */
+struct gr_greenlet *gr_object_holder(const void *object);
+
+/* start.c: the greenlet that gr_asker() has named so, or NULL */
+struct gr_greenlet *gr_greenlet_of_asker(uintptr_t asker);
+
 /* --- greenlets, for the other files of the API ------------------------------------------------------------------------------------- */
 
 /* The current greenlet's public half.  NULL with errno ENOMEM for a pthread whose half could not be made. */

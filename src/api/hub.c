@@ -413,20 +413,31 @@ static bool waits_inside(const struct gr_greenlet *g)
 	return (g->park_flags & GR_PARK_API) || (!strcmp(g->waits, "futex") && !gr_carrier()->natives);
 }
 
-/* Nothing outside of the greenlets is left that could make one of them run. */
-static bool stuck(struct gr_carrier *c)
+/* A main thread that has ended while others go on */
+static bool has_ended(const struct gr_greenlet *g)
 {
-	if (!(c->main->state == GR_PARKED && (c->main->park_flags & GR_PARK_API)) || c->outside || gr_natives_left(c))
+	return g->waits && !strcmp(g->waits, "the end");
+}
+
+bool gr_api_only_inside(const struct gr_carrier *c)
+{
+	if (c->outside || gr_natives_left(c) || c->vm_child || !gr_list_empty(&c->idlers))
 		return false;
 	gr_list_each(it, &c->all) {
 		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, all);
 
-		if (g->state != GR_PARKED || (g->waits && !(g->api && g->api->service) && strcmp(g->waits, "idle") && !waits_inside(g)))
+		if (g->state != GR_PARKED || (g->waits && !(g->api && g->api->service) && strcmp(g->waits, "idle") && !waits_inside(g) &&
+					      !has_ended(g)))
 			return false;
 		if (g->api && g->api->service && strcmp(g->waits, "callbacks") && g != c->loop_greenlet)
 			return false;
 	}
 	return !gr_loop_active() && !gr_signal_any_handler();
+}
+
+static bool stuck(const struct gr_carrier *c)
+{
+	return c->main->state == GR_PARKED && (c->main->park_flags & GR_PARK_API) && gr_api_only_inside(c);
 }
 
 bool gr_api_before_wait(bool no_timers)

@@ -3,7 +3,7 @@
  *
  * Owners are gr_asker()'s tokens.  A lock that is released is given: its next owner is written down before it runs.
  */
-#include "api.h"
+#include "greenlet.h"
 #include "../clock.h"
 #include <grove/lock.h>
 #include <limits.h>
@@ -488,4 +488,17 @@ int grove_rwlock_unlock(grove_rwlock *lock)
 	gr_enter();
 	let_go(lock);
 	return gr_leave(0);
+}
+
+/* --- for reports -------------------------------------------------------------------------------------------------------------------- */
+
+struct gr_greenlet *gr_object_holder(const void *object)
+{
+	if (gr_is(object, GR_GREENLET))
+		return ((const struct grove_greenlet *)object)->g;
+	if (gr_is(object, GR_RLOCK))
+		return gr_greenlet_of_asker(((const struct grove_lock *)object)->owner);
+	if (gr_is(object, GR_RWLOCK))
+		return gr_greenlet_of_asker(((const struct grove_rwlock *)object)->writer);
+	return NULL;
 }

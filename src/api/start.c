@@ -295,3 +295,16 @@ uintptr_t gr_asker(void)
 		return g->api->asker;
 	return g->worker && g->api ? g->api->id << 1 | 1 : (uintptr_t)g->tid << 1;	/* FS bases are far above, and even */
 }
+
+struct gr_greenlet *gr_greenlet_of_asker(uintptr_t asker)
+{
+	if (!(asker & 1))
+		return asker >> 1 <= INT32_MAX ? gr_find_tid((int)(asker >> 1)) : NULL;
+	gr_list_each(it, &gr_greenlets) {
+		struct grove_greenlet *rec = gr_container(it, struct grove_greenlet, all);
+
+		if (rec->id == asker >> 1)
+			return rec->g;
+	}
+	return NULL;
+}

@@ -79,7 +79,9 @@ static int on_switch(void);
 /* Nobody pays for what nobody wants. */
 static void update(void)
 {
-	gr_carrier()->on_switch = trace.fn || !gr_list_empty(&trace.asserts) ? on_switch : NULL;
+	struct gr_carrier *c = gr_carrier();
+
+	c->on_switch = trace.fn || !gr_list_empty(&trace.asserts) ? on_switch : c->audit_switch;
 }
 
 static int on_switch(void)
@@ -92,6 +94,8 @@ static int on_switch(void)
 	look_at_asserts(from->api, to->api, now);
 	if (trace.fn && from != to)
 		tell(from, to, now);
+	if (c->audit_switch)
+		c->audit_switch();
 	update();
 	errno = err;
 	return 0;

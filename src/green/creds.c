@@ -2,6 +2,7 @@
  * creds.c - calls that change what the kernel thread is allowed to do or to see: the offload threads made before are not to be used again
  */
 #include "green.h"
+#include "../audit.h"
 #include "../mounts.h"
 #include "../offload.h"
 #include "../raw.h"
@@ -45,7 +46,7 @@ long green_seccomp(long a, long b, long c)
 static long alone(long nr, long a, long b)
 {
 	struct timespec moment = { 0, 50000 };
-	bool others = gr_offload_end_idle();
+	bool others = gr_offload_end_idle() | gr_watchdog_end();
 	long r = raw(nr, a, b);
 
 	for (int i = 0; i < 100 && r == -EINVAL && others; i++) {

@@ -47,6 +47,7 @@ gr_gate:
 	.cfi_adjust_cfa_offset 8
 	pushq	%rdi
 	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset rdi, 0		/* vfork() keeps its return address there */
 	pushq	%rsi
 	.cfi_adjust_cfa_offset 8
 	pushq	%rdx
@@ -116,6 +117,7 @@ gr_gate_leave:
 	.cfi_adjust_cfa_offset -8
 	popq	%rdi
 	.cfi_adjust_cfa_offset -8
+	.cfi_same_value rdi
 	popq	%rax
 	.cfi_adjust_cfa_offset -8
 	popfq
