@@ -313,6 +313,8 @@ static void one_step(const struct step *s, int number)
 
 	if (t->waits || !each_wait(s, none_waits) || writer_refills(s))
 		return;
+	if (text_len)
+		must_send('t');		/* who knows whether we survive */
 	slow_settle |= is_terminal(s->a) || is_terminal(s->b) || is_terminal(s->c);
 	start_step(t, s, number);
 	if (ends_alone(s))

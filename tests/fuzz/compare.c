@@ -305,7 +305,7 @@ static bool take_message(struct server *s, struct run *r, pid_t *pid)
 	text[n] = 0;
 	*pid = (pid_t)strtol(text + 1, NULL, 10);
 	append(r, text + HEAD, (size_t)n - HEAD);
-	if (text[0] == 'e')
+	if (text[0] == 'e' || text[0] == 't')
 		return true;
 	if (!wait_quiet(*pid, text[0] == 'Q'))
 		return append_line(r, "NEVER QUIET"), false;

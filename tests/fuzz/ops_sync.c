@@ -168,31 +168,38 @@ static void op_barrier(const struct step *s, struct result *r)
 	r->ret = 0;			/* who is the serial one is not promised */
 }
 
+/* Words 0 and 1 are private, the others not: in the kernel the two kinds do not meet. */
+static int privacy(uint8_t a)
+{
+	return a % 4 < 2 ? FUTEX_PRIVATE_FLAG : 0;
+}
+
 static void op_futex(const struct step *s, struct result *r)
 {
-	static const int calls[] = { FUTEX_WAIT, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, FUTEX_WAIT_BITSET, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 99,
-				     FUTEX_WAIT | FUTEX_PRIVATE_FLAG };
+	static const int calls[] = { FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAIT, 99 };
 	struct timespec ts, *t = timeout_ts(s->f, &ts);
 	int call = calls[s->b % LENGTH(calls)];
 	void *word = s->c >= 0xfc ? (void *)(8l + (s->c & 1)) : s->c == 0xfb ? NULL : (void *)&words[s->a % 4];
 
-	if ((call & 127) == FUTEX_WAIT_BITSET && t == &ts && s->f % 4 == 1)
+	if (call == FUTEX_WAIT_BITSET && t == &ts && s->f % 4 == 1)
 		clock_gettime(CLOCK_MONOTONIC, t), t->tv_sec -= t->tv_sec > 0;		/* an absolute one, over */
-	DONE(r, syscall(SYS_futex, word, call, s->d & 1, t, NULL, s->e & 1 ? 1 : s->e == 0xfe ? 0 : ~0u));
+	DONE(r, syscall(SYS_futex, word, call | privacy(s->a), s->d & 1, t, NULL, s->e & 1 ? 1 : s->e == 0xfe ? 0 : ~0u));
 }
 
 static void op_futex_wake(const struct step *s, struct result *r)
 {
-	uint32_t *from = &words[s->a % 4], *to = &words[s->e % 4];
+	uint32_t *from = &words[s->a % 4], *to = &words[(s->a & 2) | (s->e & 1)];
+	int private = privacy(s->a);
 
 	if (s->d & 1)
 		__atomic_store_n(from, s->d >> 7, __ATOMIC_SEQ_CST);
-	switch (s->b % 6) {
-	case 0: case 1: DONE(r, syscall(SYS_futex, from, FUTEX_WAKE | (s->b & 0x80 ? FUTEX_PRIVATE_FLAG : 0), s->c % 3, NULL, NULL, 0)); break;
-	case 2: DONE(r, syscall(SYS_futex, from, FUTEX_WAKE_BITSET, 1, NULL, NULL, s->c & 1 ? 1 : 6)); break;
-	case 3: DONE(r, syscall(SYS_futex, from, FUTEX_WAKE_OP, 1, 1l, to, s->f & 1 ? 0x00001000 : 0x01001000)); break;
-	case 4: DONE(r, syscall(SYS_futex, from, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, -1, NULL, NULL, 0)); break;
-	default: DONE(r, syscall(SYS_futex, s->c >= 0xf0 ? (void *)9 : from, FUTEX_WAKE, 1, NULL, NULL, 0)); break;
+	switch (s->b % 7) {
+	case 0: case 1: DONE(r, syscall(SYS_futex, from, FUTEX_WAKE | private, s->c % 3, NULL, NULL, 0)); break;
+	case 2: DONE(r, syscall(SYS_futex, from, FUTEX_WAKE_BITSET | private, 1, NULL, NULL, s->c & 1 ? 1 : 6)); break;
+	case 3: DONE(r, syscall(SYS_futex, from, FUTEX_WAKE_OP | private, 1, 1l, to, s->f & 1 ? 0x00001000 : 0x01001000)); break;
+	case 4: DONE(r, syscall(SYS_futex, from, FUTEX_WAKE | private, -1, NULL, NULL, 0)); break;
+	case 5: DONE(r, syscall(SYS_futex, from, FUTEX_CMP_REQUEUE | private, s->c & 1, 1l, to, s->f & 1)); break;
+	default: DONE(r, syscall(SYS_futex, s->c >= 0xf0 ? (void *)9 : from, FUTEX_WAKE | private, 1, NULL, NULL, 0)); break;
 	}
 }
 
@@ -260,7 +267,7 @@ static void op_release(const struct step *s, struct result *r)
 		rw_held[i][me] = 0;
 		pthread_cond_broadcast(&conds[i]);
 		sem_post(&sems[i]);
-		syscall(SYS_futex, &words[i], FUTEX_WAKE, 100, NULL, NULL, 0);
+		syscall(SYS_futex, &words[i], FUTEX_WAKE | privacy((uint8_t)i), 100, NULL, NULL, 0);
 		up.sem_num = (unsigned short)i;
 		semop(sysv_sems, &up, 1);
 	}
