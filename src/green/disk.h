@@ -28,6 +28,9 @@ long gr_disk_offload(struct gr_fd *f, bool moves, long nr, long a, long b, long 
 /* preadv2(); -EAGAIN from a file that has become GR_KIND_POLL: wait for it like for a device. */
 long gr_disk_read(struct gr_fd *f, const struct iovec *iov, int n, size_t bytes, off_t at, int flags);
 
+/* Will the byte at @at of file @f, or at its own position, have to be waited for?  Also where that cannot be asked. */
+bool gr_disk_cold(struct gr_fd *f, off_t at);
+
 /* A write of @bytes; the call itself follows. */
 long gr_disk_write(struct gr_fd *f, size_t bytes, bool moves, int flags, long nr, long a, long b, long c, long d, long e, long g);
 

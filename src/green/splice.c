@@ -9,6 +9,7 @@
 #include "disk.h"
 #include "try.h"
 #include "../offload.h"
+#include "../signal.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -26,13 +27,24 @@ static bool may_wait_for(int in)
 	return f && f->kind != GR_KIND_FILE && f->kind != GR_KIND_OTHER && gr_fd_blocking(f);
 }
 
-/* An event loop with non-blocking sockets calls this often and expects cold pages to hold it up; it would not thank us for threads. */
+/* From a file whose pages are not there the kernel would wait for the disk, whatever the output's flags say. */
+static bool from_cold_file(int in, const off_t *at)
+{
+	struct gr_fd *f = gr_fd_get(in);
+	off_t from = GR_HERE;
+
+	if (!f || f->kind != GR_KIND_FILE || (at && gr_user_read(&from, at, sizeof(from)) < 0))
+		return false;
+	return gr_disk_cold(f, from);
+}
+
+/* An event loop with non-blocking sockets calls this often, mostly for what is in the page cache, and would not thank us for threads. */
 long green_sendfile(int out, int in, off_t *at, size_t n)
 {
 	struct gr_fd *f = gr_fd_get(out);
 	bool waits = f && may_wait_for(in);
 
-	if (!f || (f->kind != GR_KIND_FILE && !waits && !gr_fd_blocking(f) && !gr_disk_slow(in)))
+	if (!f || (f->kind != GR_KIND_FILE && !waits && !gr_fd_blocking(f) && !gr_disk_slow(in) && !from_cold_file(in, at)))
 		return raw(SYS_sendfile, out, in, at, n);
 	if (!waits && (f->kind == GR_KIND_FILE || f->kind == GR_KIND_OTHER))
 		return gr_offload_nointr(SYS_sendfile, out, in, (long)at, (long)n, 0, 0);
