@@ -31,10 +31,10 @@ static const uint8_t waits[GR_NR_CALLS] = {
 #include "green/calls.h"
 };
 
-/* Is there a green call for @nr, here and now? */
+/* Is there a green call for @nr, here and now?  Constructors of libraries may call before there is a greenlet. */
 static bool is_green(const struct gr_carrier *c, long nr)
 {
-	return (unsigned long)nr < GR_NR_CALLS && table[nr] && (GR_LIKELY(c->patched) || !waits[nr] || c->current->patched);
+	return (unsigned long)nr < GR_NR_CALLS && table[nr] && (GR_LIKELY(c->patched) || !waits[nr] || (c->current && c->current->patched));
 }
 
 /* A futex call by a native thread, which may be about greenlets */
