@@ -46,6 +46,12 @@ static long unsure(struct gr_fd *f, int dir, long nr, long a, long b, long c, lo
 	return r == -GR_ERESTART && gr_is_socket(f) && f->timeo[dir] != GR_NEVER ? -EINTR : r;
 }
 
+/* A buffer that ends where no program's memory can be: read() and write() refuse it, although they would not transfer as much. */
+static bool beyond(const void *buf, size_t n)
+{
+	return (uintptr_t)buf + n > (1ul << 47) || (uintptr_t)buf + n < n;
+}
+
 /* What the kernel refuses it refuses at once: a file that is not ready is asked in a way that waits for nothing and, if there is no such
  * way for it, only looks at the arguments. */
 static long refused(int fd, long nr, const struct iovec *iov, int n)
@@ -129,6 +135,8 @@ long green_read(int fd, void *buf, size_t n)
 
 	if ((ssize_t)n < 0 || !gr_try_begin(&t, fd, GR_READ))
 		return raw(SYS_read, fd, buf, n);
+	if (GR_UNLIKELY(beyond(buf, n)))
+		return unsure(t.f, GR_READ, SYS_read, (long)buf, (long)n, 0, 0, 0);
 	if (n == 0)
 		return read_nothing(&t, SYS_read, (long)buf, 0);
 	if (gr_is_socket(t.f))
@@ -321,6 +329,8 @@ long green_write(int fd, const void *buf, size_t n)
 		return raw(SYS_write, fd, buf, n);
 	if (t.f->kind == GR_KIND_FILE)
 		return gr_disk_write(t.f, n, true, 0, SYS_write, fd, (long)buf, (long)n, 0, 0, 0);
+	if (GR_UNLIKELY(beyond(buf, n)))
+		return unsure(t.f, GR_WRITE, SYS_write, (long)buf, (long)n, 0, 0, 0);
 	if (gr_is_socket(t.f))
 		return green_sendto(fd, buf, n, 0, NULL, 0);
 	return write_loop(&t, &iov, 1);
