@@ -92,6 +92,8 @@ void gr_signal_set_kernel_action(int sig)
 		k.handler = gr_signal_entry;
 		k.flags = gr_signal_stack_flags(sig, (k.flags | SA_SIGINFO | SA_RESTORER) & ~(unsigned long)(SA_RESETHAND | SA_NODEFER));
 		k.mask = ALL_SIGNALS;
+		if (sig == SIGTTIN || sig == SIGTTOU)		/* a call on a terminal would send it again before the program's handler ran */
+			k.flags &= ~(unsigned long)SA_RESTART;
 	}
 	raw(SYS_rt_sigaction, sig, &k, 0, 8);
 }
@@ -270,7 +272,10 @@ static void on_fault(int sig, siginfo_t *info, ucontext_t *uc)
 	gr_signal_fatal(sig, info);
 }
 
-/* The thread it is meant for, or 0: the process.  SIGPIPE and SIGXFSZ are the doing of the call that is being made, so of the current one. */
+/*
+ * The thread it is meant for, or 0: the process.  SIGPIPE and SIGXFSZ are the doing of the call that is being made, so of the current one;
+ * SIGTTIN and SIGTTOU are the process group's, but in the kernel, too, who makes the call sees them first.
+ */
 static int directed_to(struct gr_carrier *c, int sig, const siginfo_t *info)
 {
 	int tid = gr_signal_timer_target(info);
@@ -279,9 +284,11 @@ static int directed_to(struct gr_carrier *c, int sig, const siginfo_t *info)
 		return tid;
 	if (info->si_code == SI_TKILL)
 		return c->main->tid;
-	if ((OF_WRITERS & GR_SIGBIT(sig)) && c->inside && c->current != c->hub && info->si_code == SI_USER && info->si_pid == c->pid)
+	if (!c->inside || c->current == c->hub)
+		return 0;
+	if ((OF_WRITERS & GR_SIGBIT(sig)) && info->si_code == SI_USER && info->si_pid == c->pid)
 		return c->current->tid;
-	return 0;
+	return (sig == SIGTTIN || sig == SIGTTOU) && info->si_code == SI_KERNEL ? c->current->tid : 0;
 }
 
 static void arrive(struct gr_carrier *c, const siginfo_t *info, int tid, ucontext_t *uc)

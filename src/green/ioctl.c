@@ -5,6 +5,7 @@
  * anything, so those go to an offload thread, if the descriptor is a device and may block.
  */
 #include "green.h"
+#include "tty.h"
 #include "disk.h"
 #include "../fd.h"
 #include "../offload.h"
@@ -90,7 +91,7 @@ static bool may_wait(int fd)
 	return !(raw(SYS_fcntl, fd, F_GETFL) & O_NONBLOCK);
 }
 
-long green_ioctl(int fd, unsigned request, long arg)
+static long make(int fd, unsigned request, long arg)
 {
 	if (request == FIONBIO)
 		return set_nonblock(fd, request, arg);
@@ -105,4 +106,12 @@ long green_ioctl(int fd, unsigned request, long arg)
 	if (answers_at_once(request) || !may_wait(fd))
 		return raw(SYS_ioctl, fd, request, arg);
 	return gr_offload(SYS_ioctl, fd, request, arg, 0, 0, 0);
+}
+
+long green_ioctl(int fd, unsigned request, long arg)
+{
+	if ((request >> 8) != 'T')
+		return make(fd, request, arg);
+	gr_tty_begin();
+	return gr_tty_end(fd, make(fd, request, arg));
 }
