@@ -5,6 +5,7 @@
  */
 #include "api.h"
 #include "futex_queue.h"
+#include "numbers.h"
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -615,6 +616,62 @@ static void test_waitv(void **state)
 	}
 }
 
+/* The calls of Linux 6.7, which tell the size of the word: 2 is that of 32 bits. */
+#define SIZED	(2 | FUTEX_PRIVATE_FLAG)
+
+static void *waits_sized(void *arg)
+{
+	uint32_t *word = arg;
+
+	while (!__atomic_load_n(word, __ATOMIC_SEQ_CST))
+		syscall(SYS_futex_wait, word, 0ul, 0xfffffffful, SIZED, NULL, 0);
+	return word;
+}
+
+static void *wakes_sized(void *arg)
+{
+	uint32_t *word = arg;
+
+	usleep(20000);
+	__atomic_store_n(word, 1, __ATOMIC_SEQ_CST);
+	return (void *)syscall(SYS_futex_wake, word, 0xfffffffful, 1, SIZED);
+}
+
+static void *moves_sized(void *arg)
+{
+	uint32_t *word = arg;
+	struct futex_waitv w[2] = {
+		{ .val = 1, .uaddr = (uintptr_t)word, .flags = SIZED },
+		{ .uaddr = (uintptr_t)&words[9], .flags = SIZED },
+	};
+
+	usleep(20000);
+	__atomic_store_n(word, 1, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex_requeue, w, 0, 0, 1);
+	return (void *)syscall(SYS_futex_wake, &words[9], 0xfffffffful, 9, SIZED);
+}
+
+static void test_sized(void **state)
+{
+	void *(*const wakers[])(void *) = { wakes_sized, moves_sized };
+
+	(void)state;
+	if (syscall(SYS_futex_wake, &words[0], 1ul, 0, SIZED) < 0)
+		skip();		/* ENOSYS */
+	for (int i = 0; i < 4; i++) {
+		void *(*const waker)(void *) = wakers[i / 2], *r;
+		grove_greenlet *g;
+		pthread_t t;
+
+		memset(words, 0, sizeof(words));
+		pthread_create(&t, NULL, i % 2 ? waits_sized : waker, &words[0]);
+		g = grove_spawn(i % 2 ? waker : waits_sized, &words[0]);
+		assert_int_equal(grove_get(g, &r, GROVE_SEC(10)), 0);
+		pthread_join(t, &r);
+		grove_release(g);
+	}
+}
+
 /* Waiting greenlets cost the kernel nothing: with idle native threads a hand-over stays among greenlets. */
 static void test_hand_over_without_the_kernel(void **state)
 {
@@ -748,6 +805,7 @@ int main(void)
 		api_test(test_flood_of_wakes),
 		api_test(test_each_operation_that_wakes),
 		api_test(test_waitv),
+		api_test(test_sized),
 		api_test(test_forked_child),
 		api_test(test_native_thread_is_the_last),
 		api_test(test_nobody_left_once_they_have_ended),
