@@ -6,6 +6,7 @@
 #include "green.h"
 #include "disk.h"
 #include "../fd.h"
+#include "../hub.h"
 #include "../offload.h"
 #include "../raw.h"
 #include "../signal.h"
@@ -116,6 +117,8 @@ long green_fcntl(int fd, int cmd, long arg)
 	struct gr_fd *f;
 	long r;
 
+	if (gr_is_own_fd(fd))
+		return -EBADF;
 	if (locks(cmd) && gr_disk_slow(fd))
 		return gr_offload_exact(SYS_fcntl, fd, cmd, arg, 0, 0, 0);
 	if (cmd == F_SETLKW)

@@ -7,10 +7,12 @@
  */
 #include "disk.h"
 #include "green.h"
+#include "../hub.h"
 #include "../numbers.h"
 #include "../offload.h"
 #include "../raw.h"
 #include "../signal.h"
+#include <errno.h>
 #include <fcntl.h>
 
 bool gr_path_slow(int dir, const char *path)
@@ -56,8 +58,20 @@ PATH(green_llistxattr, SYS_llistxattr)
 PATH(green_removexattr, SYS_removexattr)
 PATH(green_lremovexattr, SYS_lremovexattr)
 
+/* Grove's own descriptors are closed to the program.  Who gives a path from the root may give any number with it. */
+static bool starts_at_own(int dir, const char *path)
+{
+	char first;
+
+	return GR_UNLIKELY(gr_is_own_fd(dir)) && gr_user_read(&first, path, 1) == 0 && first != '/';
+}
+
 /* a directory and a path; where the path is empty the directory's descriptor itself is meant */
-#define AT(name, nr) long name(ARGUMENTS) { return CALL_IT(nr, gr_path_slow((int)a, (char *)b)); }
+#define AT(name, nr)                                                                                                               \
+	long name(ARGUMENTS)                                                                                                       \
+	{                                                                                                                          \
+		return starts_at_own((int)a, (char *)b) ? -EBADF : CALL_IT(nr, gr_path_slow((int)a, (char *)b));                   \
+	}
 AT(green_newfstatat, SYS_newfstatat)
 AT(green_statx, SYS_statx)
 AT(green_faccessat, SYS_faccessat)
@@ -80,7 +94,7 @@ AT(green_file_getattr, SYS_file_getattr)
 AT(green_file_setattr, SYS_file_setattr)
 
 /* a descriptor first */
-#define OPENED(name, nr) long name(ARGUMENTS) { return CALL_IT(nr, gr_disk_slow((int)a)); }
+#define OPENED(name, nr) long name(ARGUMENTS) { return gr_is_own_fd((int)a) ? -EBADF : CALL_IT(nr, gr_disk_slow((int)a)); }
 OPENED(green_fstat, SYS_fstat)
 OPENED(green_fstatfs, SYS_fstatfs)
 OPENED(green_fchmod, SYS_fchmod)
