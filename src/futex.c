@@ -8,6 +8,7 @@
 #include "offload.h"
 #include "raw.h"
 #include "signal.h"
+#include "uring.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -199,11 +200,15 @@ long gr_futex_not_woken(int parked, long interrupted)
 	return 0;
 }
 
-/* Somebody whose wakes do not come to us may be the one to wake us: wait where they look, timeout and all. */
-static long wait_in_kernel(uint32_t *uaddr, int op, uint32_t val, const void *timeout, uint32_t bitset)
+/* Somebody whose wakes do not come to us may be the one to wake us: wait where they look. */
+static long wait_in_kernel(uint32_t *uaddr, int op, uint32_t val, const void *timeout, gr_time deadline, uint32_t bitset)
 {
-	long r = gr_offload(SYS_futex, (long)uaddr, op, val, (long)timeout, 0, bitset);
+	long r = gr_uring_futex_wait(uaddr, (unsigned)op & FUTEX_PRIVATE_FLAG, val, bitset, deadline);
 
+	if (r == -EINTR)
+		r = -GR_ERESTART;
+	if (r == -EOPNOTSUPP)
+		r = gr_offload(SYS_futex, (long)uaddr, op, val, (long)timeout, 0, bitset);
 	if (r == -GR_EBROKEN)
 		r = gr_futex_not_woken(-GR_EBROKEN, 0);
 	return r == -GR_ERESTART && timeout ? -EINTR : r;
@@ -242,7 +247,7 @@ static long wait_here(uint32_t *uaddr, uint32_t val, gr_time deadline, bool time
 
 static long wait_either(uint32_t *uaddr, int op, uint32_t val, const void *timeout, gr_time deadline, uint32_t bitset)
 {
-	return gr_futex_waits_in_kernel(uaddr, op, val) ? wait_in_kernel(uaddr, op, val, timeout, bitset) :
+	return gr_futex_waits_in_kernel(uaddr, op, val) ? wait_in_kernel(uaddr, op, val, timeout, deadline, bitset) :
 							  wait_here(uaddr, val, deadline, timeout != NULL, bitset);
 }
 

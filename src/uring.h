@@ -1,5 +1,5 @@
 /*
- * uring.h - reading cold pages of files through io_uring, without a thread
+ * uring.h - reading cold pages of files and waiting for shared futexes through io_uring, without a thread
  *
  * One ring per process, made at first need; nothing of liburing's, which would call libc.  It is used for what the kernel does without a
  * worker thread: reads at a given place on file systems and disks whose pages tell when they have come (GR_SPEED_ASYNC in mounts.h).  Workers
@@ -20,7 +20,14 @@
  */
 long gr_uring_readv(int fd, const struct iovec *iov, int n, off_t at);
 
-/* The hub was kicked: wake who has got his pages. */
+/*
+ * gr_uring_futex_wait - FUTEX_WAIT_BITSET in the kernel's queues, among other processes' waiters, without a thread
+ * @flags: FUTEX_PRIVATE_FLAG or 0.  Parks: yes; signals, @deadline and what limits the greenlet break it off.
+ * As futex(2), or what broke it off: -EINTR, -ETIMEDOUT, -GR_EBROKEN.  -EOPNOTSUPP: there is no ring, or a kernel before 6.7.
+ */
+long gr_uring_futex_wait(const uint32_t *uaddr, unsigned flags, uint32_t val, uint32_t bitset, gr_time deadline);
+
+/* The hub was kicked: wake who has got his pages, or was woken. */
 void gr_uring_done(void);
 
 /* Must the hub enter the kernel, where completions are made, or look at some? */

@@ -214,6 +214,47 @@ static void deaths(const char *one, const char *two, int fd)
 	}
 }
 
+/* --- more waiters than grove has threads for calls that wait ------------------------------------------------------------------ */
+
+#define CROWD	1500
+
+static int here;
+
+static void *one_of_many(void *arg)
+{
+	(void)arg;
+	if (__atomic_add_fetch(&here, 1, __ATOMIC_SEQ_CST) == CROWD)
+		sem_post(&r->held);
+	while (sem_wait(&r->ping) == -1)
+		continue;
+	__atomic_add_fetch(&r->met, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static void crowd(int fd)
+{
+	static pthread_t t[CROWD];
+	pthread_attr_t a;
+
+	set_up();
+	pthread_attr_init(&a);
+	pthread_attr_setstacksize(&a, 64 * 1024);
+	pid_t pid = other("poster", "bare", fd);
+	for (int i = 0; i < CROWD; i++)
+		if (pthread_create(&t[i], &a, one_of_many, NULL))
+			fail("pthread_create");
+	for (int i = 0; i < CROWD; i++)
+		join(t[i]);
+	say("-- a crowd: %ld, poster %d", r->met, t_reap(pid));
+}
+
+static void post(void)
+{
+	sem_wait(&r->held);
+	for (int i = 0; i < CROWD; i++)
+		sem_post(&r->ping);
+}
+
 int main(int argc, char **argv)
 {
 	int fd;
@@ -225,6 +266,8 @@ int main(int argc, char **argv)
 			holder(argv[1] + 7);
 		else if (strncmp(argv[1], "waiter ", 7) == 0)
 			waiter(argv[1] + 7);
+		else if (strcmp(argv[1], "poster") == 0)
+			post();
 		else
 			work(strcmp(argv[1], "first") == 0);
 		return 0;
@@ -234,5 +277,6 @@ int main(int argc, char **argv)
 		all(mixtures[i][0], mixtures[i][1], fd);
 	for (size_t i = 0; i < T_LENGTH(mixtures); i++)
 		deaths(mixtures[i][0], mixtures[i][1], fd);
+	crowd(fd);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "map.h"
 #include "offload.h"
 #include "standin.h"
+#include "uring.h"
 #include <setjmp.h>
 #include <sys/mman.h>
 
@@ -41,6 +42,13 @@ long gr_offload_until(gr_time deadline, long nr, long a, long b, long c, long d,
 long gr_offload(long nr, long a, long b, long c, long d, long e, long f)
 {
 	return gr_offload_until(GR_NEVER, nr, a, b, c, d, e, f);
+}
+
+/* there is no ring */
+long gr_uring_futex_wait(const uint32_t *uaddr, unsigned flags, uint32_t val, uint32_t bitset, gr_time deadline)
+{
+	(void)uaddr, (void)flags, (void)val, (void)bitset, (void)deadline;
+	return -EOPNOTSUPP;
 }
 
 /* what a kernel thread in the place of a greenlet does */
