@@ -18,6 +18,9 @@ struct ev_loop;
 #define GR_HUB_EVERY	61	/* switches between two looks at the descriptors while greenlets are ready */
 
 int gr_hub_start(void);
+
+/* A TLS block for the hub, made from the one at @fs, which is the caller's; @fs itself where none can be made. */
+uintptr_t gr_hub_tls(uintptr_t fs);
 int gr_hub_possible(void);	/* 0, or -errno: there are no descriptors left, or no memory */
 void gr_hub_fork_child(void);
 

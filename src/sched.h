@@ -104,7 +104,7 @@ struct gr_carrier {
 	struct gr_greenlet *current;
 
 	struct gr_greenlet *hub, *main;
-	uintptr_t base_fs;		/* the first thread's TLS block, which is never freed: the hub runs on it */
+	uintptr_t base_fs;		/* the hub's TLS block (hub_tls.c), or the first thread's, which is never freed */
 	struct gr_list ready, all;
 	struct gr_list idlers;		/* gr_turn (api/api.h): who runs when nobody else can */
 	struct gr_timers timers;

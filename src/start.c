@@ -60,6 +60,7 @@ int gr_init_unpatched(char **env)
 	r = gr_start();
 	if (r < 0)
 		return r;
+	c->base_fs = gr_hub_tls(c->base_fs);
 	gr_stats_start(env);
 	gr_audit_start(env);
 	gr_offload_start(env);

@@ -123,6 +123,8 @@ long green_clone(unsigned long flags, void *stack, int *parent_tid, int *child_t
 {
 	if ((flags & THREAD_FLAGS) == THREAD_FLAGS)
 		return adopt(flags, stack, parent_tid, child_tid, tls);
+	if (gr_spawn_is(flags, stack != NULL))
+		return gr_spawn_clone(flags, stack, parent_tid, tls);
 	return new_process(flags, stack != NULL, SYS_clone, (long)flags, (long)stack, (long)parent_tid, (long)child_tid, (long)tls);
 }
 
@@ -136,6 +138,8 @@ long green_clone3(struct clone_args *args, size_t size)
 		return -EFAULT;
 	if ((a.flags & THREAD_FLAGS) == THREAD_FLAGS)
 		return adopt(a.flags, (char *)a.stack + a.stack_size, (int *)a.parent_tid, (int *)a.child_tid, a.tls);
+	if (gr_spawn_is(a.flags, a.stack != 0))
+		return gr_spawn_clone3(&a, size);
 	return new_process(a.flags, a.stack != 0, SYS_clone3, (long)args, (long)size, 0, 0, 0);
 }
 

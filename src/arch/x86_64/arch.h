@@ -41,6 +41,9 @@ void *gr_frame_init(void *top, void (*fn)(void *), void *arg);
  * pointer @stack.  The frame lives below @stack.  @on_start runs first, on the new stack (it clears carrier->inside). */
 void *gr_frame_clone(const struct gr_regs *regs, void *stack, void (*on_start)(void));
 
+/* gate.S: make a process by clone or clone3 that shares our memory and leaves the gate by itself, on a stack of its own. */
+long gr_raw_clone_child(long nr, long a, long b, long c, long d, long e, const struct gr_regs *regs);
+
 /* In step with gate.S: offsets in struct gr_regs. */
 #define GR_REGS_RAX 96
 

@@ -10,6 +10,7 @@
  */
 #define RED_ZONE	128
 #define THUNK_RAW	10
+#define THUNK_AFTER	(THUNK_RAW + 2)		/* behind the thunk's own syscall instruction */
 
 	.text
 	.globl	gr_gate
@@ -159,6 +160,56 @@ gr_gate_raw:
 	jmp	*%r11
 	.cfi_endproc
 	.size	gr_gate_raw, . - gr_gate_raw
+
+/*
+ * long gr_raw_clone_child(long nr, long a, long b, long c, long d, long e, const struct gr_regs *regs)
+ *   rdi: SYS_clone or SYS_clone3   rsi rdx rcx r8 r9: arguments   on the stack: regs, of the call that asks for it
+ * Returns the pid or -errno in the parent.  The child shares our memory and has a stack of its own; it leaves the gate as the program
+ * made the call, with all of its registers but rsp, and 0 for an answer.  regs must stay until it has, so the parent parks above them.
+ */
+	.globl	gr_raw_clone_child
+	.hidden	gr_raw_clone_child
+	.type	gr_raw_clone_child, @function
+	.p2align 4
+gr_raw_clone_child:
+	.cfi_startproc
+	pushq	%rbx
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset rbx, 0
+	movq	16(%rsp), %rbx
+	movq	%rdi, %rax
+	movq	%rsi, %rdi
+	movq	%rdx, %rsi
+	movq	%rcx, %rdx
+	movq	%r8, %r10
+	movq	%r9, %r8
+	syscall
+	testq	%rax, %rax
+	jz	1f
+	popq	%rbx
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value rbx
+	ret
+1:	.cfi_undefined rip
+	movq	0(%rbx), %r15
+	movq	8(%rbx), %r14
+	movq	16(%rbx), %r13
+	movq	24(%rbx), %r12
+	movq	32(%rbx), %rbp
+	movq	48(%rbx), %r9
+	movq	56(%rbx), %r8
+	movq	64(%rbx), %r10
+	movq	72(%rbx), %rdx
+	movq	80(%rbx), %rsi
+	movq	88(%rbx), %rdi
+	pushq	104(%rbx)
+	popfq
+	movq	120(%rbx), %r11
+	leaq	THUNK_AFTER(%r11), %r11
+	movq	40(%rbx), %rbx
+	jmp	*%r11
+	.cfi_endproc
+	.size	gr_raw_clone_child, . - gr_raw_clone_child
 
 /*
  * First frame of a thread made by clone: gr_switch() arrives with rsp at a copy of the creator's struct gr_regs, placed so that
