@@ -2,8 +2,8 @@
  * futex.h - futex(2) for greenlets: the same words in the same memory, waiters parked here instead of in the kernel
  *
  * Keys are addresses, so FUTEX_PRIVATE_FLAG does not matter (pthread_join waits with a shared futex on private memory).
- * Only words in memory mapped MAP_SHARED, which another process may see, need the kernel's queues: such waits go to an offload
- * thread, such wakes to the kernel.  map.h knows which memory that is.
+ * Only words in memory mapped MAP_SHARED, which another process may see, need the kernel's queues: such waits go through io_uring or to an
+ * offload thread, such wakes to the kernel.  map.h knows which memory that is.
  *
  * While the program has kernel threads that are not greenlets (carrier->natives), every word may have waiters on both sides.  Native threads
  * wait in the kernel, greenlets here, and wakes reach both: those by greenlets go here first and on to the kernel, those by native
@@ -12,10 +12,7 @@
  * that brings its own and was loaded by a native thread.  Where some could not be rewritten (carrier->ungated) greenlets wait in the kernel.
  *
  * Priority inheritance: there is one kernel thread, so nothing to inherit; what is kept is the protocol of the word (owner tid,
- * FUTEX_WAITERS, FUTEX_OWNER_DIED) and handing over to the first waiter.  Owners are greenlet tids, which the kernel does not know.
- * So a PI lock that other processes may see is locked by a protocol of our own on the same word: right among processes that all run
- * under grove, but not between such a process and a bare one, without ESRCH for an owner that is gone, and FUTEX_OWNER_DIED is set
- * only by threads that end, not by processes that are killed.
+ * FUTEX_WAITERS, FUTEX_OWNER_DIED) and handing over to the first waiter.  PI locks that other processes may see are the kernel's: standin.h.
  * FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI, which glibc has not used since 2.25, fail with ENOSYS, as on kernels without them.
  */
 #ifndef GR_FUTEX_H
