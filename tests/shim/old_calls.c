@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 
 static int parked;
@@ -187,9 +188,33 @@ static void programs(void)
 	close(fd);
 }
 
+static void a_signalfd(void)
+{
+	struct signalfd_siginfo info = { 0 };
+	sigset_t usr1;
+	int fd;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigaddset(&usr1, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
+	say("--- signalfd");
+	fd = (int)OK("signalfd", syscall(SYS_signalfd, -1, &usr1, 8L));
+	R("the same with another mask", syscall(SYS_signalfd, fd, &usr1, 8L) == fd ? 0 : -1);
+	pthread_kill(pthread_self(), SIGUSR1);
+	R("read", read(fd, &info, sizeof(info)));
+	say("signal %u", info.ssi_signo);
+	R("a mask of 3 bytes", syscall(SYS_signalfd, -1, &usr1, 3L));
+	R("bad pointer", syscall(SYS_signalfd, -1, T_BAD, 8L));
+	R("not a signalfd", syscall(SYS_signalfd, 0, &usr1, 8L));
+	close(fd);
+	pthread_sigmask(SIG_UNBLOCK, &usr1, NULL);
+}
+
 static void *signals_of_a_thread(void *arg)
 {
 	signals();
+	a_signalfd();
 	return arg;
 }
 
@@ -202,6 +227,7 @@ int main(void)
 	mappings();
 	programs();
 	signals();
+	a_signalfd();
 	join(start(signals_of_a_thread, NULL));
 	return 0;
 }
