@@ -159,6 +159,13 @@ static int type_of(struct gr_fd *f, struct stat *st)
 	return 0;
 }
 
+/* Its mount is that of /dev, which says nothing of the drive. */
+static void look_at_drive(struct gr_fd *f)
+{
+	f->kind = GR_KIND_FILE;
+	f->speed = GR_SPEED_ASYNC;
+}
+
 /* Is it a terminal? */
 static bool look_at_device(struct gr_fd *f)
 {
@@ -189,8 +196,10 @@ static int look_at(struct gr_fd *f)
 		f->kind = GR_KIND_OTHER;
 	else if (S_ISSOCK(st.st_mode))
 		look_at_socket(f);
-	else if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode))
+	else if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
 		f->kind = GR_KIND_FILE;
+	else if (S_ISBLK(st.st_mode))
+		look_at_drive(f);
 	else if (S_ISFIFO(st.st_mode))
 		f->kind = GR_KIND_NOWAIT;
 	else if (!epoll_takes(f->fd))
