@@ -143,12 +143,23 @@ void gr_signal_altstack_replaced(void)
 			gr_signal_set_kernel_action(sig);
 }
 
+/* Not running: has it stopped in a handler, on its alternate stack? */
+static bool stands_on_its_own(const struct gr_greenlet *g)
+{
+	return !(g->altstack.ss_flags & SS_DISABLE) && (uintptr_t)g->sp - (uintptr_t)g->altstack.ss_sp < g->altstack.ss_size;
+}
+
+/*
+ * The hub has none, but leaves what it finds, unless somebody's frames are on it, over which a signal in the hub would be written.
+ * Setting one is refused while we stand on the other greenlet's; it is asked again at the next switch.
+ */
 void gr_signal_altstack(struct gr_greenlet *g)
 {
 	struct gr_carrier *c = gr_carrier();
 
-	/* refused while we stand on the other greenlet's alternate stack; asked again at the next switch */
-	if (c->altstack_of != g && g != c->hub && raw(SYS_sigaltstack, &g->altstack, 0) == 0)
+	if (c->altstack_of == g || (g == c->hub && !stands_on_its_own(c->altstack_of)))
+		return;
+	if (raw(SYS_sigaltstack, &g->altstack, 0) == 0)
 		c->altstack_of = g;
 }
 
