@@ -2,7 +2,7 @@
  * hub.h - the carrier's libev loop (loop.c), run by a greenlet of its own
  *
  * When the run queue is empty the hub waits in the kernel for descriptors and for the earliest deadline; while others are ready
- * it looks without waiting, every GR_HUB_EVERY switches.  It runs on the main thread's TLS (errno kept) and with carrier->inside set.
+ * it looks without waiting, every GR_HUB_EVERY switches.  It runs with a TLS block of its own and with carrier->inside set.
  * Greenlets never touch libev: they put a gr_fd on the hub's list, and the hub starts its watchers before it waits; so code
  * that runs in greenlets can be built without vector registers.
  */

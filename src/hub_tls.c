@@ -1,9 +1,9 @@
 /*
  * hub_tls.c - a TLS block for the hub: libraries there have an errno that nobody else has
  *
- * The hub runs between greenlets and, while a greenlet makes a child (green/spawn.c), beside a process that uses the main thread's
- * block.  So it gets a copy of that: the thread's descriptor and the variables down to libc's, which is all that libev and c-ares
- * touch.  Where the descriptor's size is not to be learnt the hub shares the main thread's.
+ * The hub runs between greenlets and, while a greenlet makes a child (green/spawn.c), beside a process that uses the main
+ * thread's block.  So it gets a copy of that: the thread's descriptor and the variables down to libc's, which is all that libev
+ * and c-ares touch.  Where the descriptor's size is not to be learnt the hub shares the main thread's.
  */
 #include "hub.h"
 #include "raw.h"

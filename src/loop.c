@@ -150,7 +150,7 @@ void gr_loop_look(struct gr_fd *f)
 	}
 }
 
-/* The hub runs on the main thread's TLS: errno is that thread's. */
+/* Where the hub could not have a TLS block of its own, errno is the main thread's. */
 void gr_loop_run(bool wait)
 {
 	int was = errno;

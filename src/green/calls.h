@@ -64,7 +64,7 @@ NOTED(socket, net, sock, "kind and O_NONBLOCK are known")
 NOTED(socketpair, net, sock, "as socket")
 NOTED(setsockopt, net, sock, "SO_RCVTIMEO, SO_SNDTIMEO and SO_LINGER noted")
 
-OWN(clone, thread, seams, "a thread becomes a greenlet; a process is the kernel's")
+OWN(clone, thread, seams, "a thread becomes a greenlet; a process is the kernel's, and parks its greenlet only until it execs")
 OWN(clone3, thread, threads, "as clone")
 OWN(fork, thread, stacks, "the child starts with one greenlet and a hub of its own")
 OWN(vfork, thread, fork, "the child runs raw until it execs or exits")

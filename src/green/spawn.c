@@ -1,14 +1,15 @@
 /*
  * spawn.c - children that share our memory until they exec, as posix_spawn(), system() and popen() make them
  *
- * The kernel suspends who makes a child with CLONE_VFORK until the child execs or exits, which may take long: it opens files, and a
- * program may lie on a slow disk.  So that only the greenlet waits and not the carrier, the child is made without that flag.  When it
- * leaves our memory the kernel clears a word for it (CLONE_CHILD_CLEARTID) and wakes who waits there: a call on an offload thread.
+ * The kernel suspends who makes a child with CLONE_VFORK until the child execs or exits, which may take long: it opens files, and
+ * a program may lie on a slow disk.  So that only the greenlet waits and not the carrier, the child is made without that flag.
+ * When it leaves our memory the kernel clears a word for it (CLONE_CHILD_CLEARTID) and wakes who waits there: a call on an
+ * offload thread.
  *
- * Child and carrier then run at once in one memory, as with kernel threads.  The child runs libc's code on its own stack and on the
- * TLS block of its greenlet, which is parked, so nobody else is there (the hub has one of its own: hub_tls.c); its system calls go
- * straight to the kernel, since its FS base is not that of the current greenlet.  vfork() goes the raw way, because its child runs on its
- * creator's stack; and so does all in a program where nobody is there to go on.
+ * Child and carrier then run at once in one memory, as with kernel threads.  The child runs libc's code on its own stack and on
+ * the TLS block of its greenlet, which is parked, so nobody else is there (the hub has one of its own: hub_tls.c); its system
+ * calls go straight to the kernel, since its FS base is not that of the current greenlet.  vfork() goes the raw way, because its
+ * child runs on its creator's stack; and so does all in a program where nobody is there to go on.
  */
 #include "green.h"
 #include "../arch/x86_64/arch.h"

@@ -1,4 +1,4 @@
-/* spawn_slow.c - children that take long to exec, since they open a file that is slow: their creator waits, and the others go on */
+/* spawn_slow.c - children that take long to exec, since they open a slow file: their creator waits, and the others go on */
 #include "inside.h"
 #include <spawn.h>
 #include <sys/stat.h>
