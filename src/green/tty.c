@@ -15,11 +15,13 @@
 
 #define JOB_SIGNALS	(GR_SIGBIT(SIGTTIN) | GR_SIGBIT(SIGTTOU))
 
+/* The master of a pseudo-terminal answers for the other side, but is nobody's terminal. */
 bool gr_tty_background(int fd)
 {
-	int foreground;
+	int foreground, number;
 
-	return raw(SYS_ioctl, fd, TIOCGPGRP, &foreground) == 0 && foreground != (int)raw(SYS_getpgid, 0);
+	return raw(SYS_ioctl, fd, TIOCGPGRP, &foreground) == 0 && foreground != (int)raw(SYS_getpgid, 0) &&
+	       raw(SYS_ioctl, fd, TIOCGPTN, &number) != 0;
 }
 
 void gr_tty_begin(void)
