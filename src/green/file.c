@@ -142,14 +142,20 @@ long green_fcntl(int fd, int cmd, long arg)
 
 /* --- disks ----------------------------------------------------------------------------------------------------------------------- */
 
+/* It ends by itself, unless a server is to answer. */
+static long on_disk(long nr, int fd, long b, long c, long d)
+{
+	return gr_disk_slow(fd) ? gr_offload_exact(nr, fd, b, c, d, 0, 0) : gr_offload_nointr(nr, fd, b, c, d, 0, 0);
+}
+
 long green_fsync(int fd)
 {
-	return gr_offload_nointr(SYS_fsync, fd, 0, 0, 0, 0, 0);
+	return on_disk(SYS_fsync, fd, 0, 0, 0);
 }
 
 long green_fdatasync(int fd)
 {
-	return gr_offload_nointr(SYS_fdatasync, fd, 0, 0, 0, 0, 0);
+	return on_disk(SYS_fdatasync, fd, 0, 0, 0);
 }
 
 long green_sync(void)
@@ -159,12 +165,12 @@ long green_sync(void)
 
 long green_syncfs(int fd)
 {
-	return gr_offload_nointr(SYS_syncfs, fd, 0, 0, 0, 0, 0);
+	return on_disk(SYS_syncfs, fd, 0, 0, 0);
 }
 
 long green_sync_file_range(int fd, off_t at, off_t n, unsigned flags)
 {
-	return gr_offload_nointr(SYS_sync_file_range, fd, at, n, flags, 0, 0);
+	return on_disk(SYS_sync_file_range, fd, at, n, flags);
 }
 
 long green_msync(uintptr_t addr, size_t size, int flags)
@@ -176,11 +182,13 @@ long green_msync(uintptr_t addr, size_t size, int flags)
 
 long green_fallocate(int fd, int mode, off_t at, off_t n)
 {
-	return gr_offload_nointr(SYS_fallocate, fd, mode, at, n, 0, 0);
+	return on_disk(SYS_fallocate, fd, mode, at, n);
 }
 
 long green_copy_file_range(int in, off_t *in_at, int out, off_t *out_at, size_t n, unsigned flags)
 {
+	if (gr_disk_slow(in) || gr_disk_slow(out))
+		return gr_offload_exact(SYS_copy_file_range, in, (long)in_at, out, (long)out_at, (long)n, flags);
 	return gr_offload_nointr(SYS_copy_file_range, in, (long)in_at, out, (long)out_at, (long)n, flags);
 }
 

@@ -401,6 +401,36 @@ static void interrupted(const struct round *r)
 	close(fd);
 }
 
+/* More than there are threads for calls that a disk ends by itself: what is the disk's goes on. */
+#define MANY 80
+
+static void *sync_it(void *arg)
+{
+	long r = fsync(fd);
+
+	(void)arg;
+	return (void *)r;
+}
+
+static void many(void)
+{
+	pthread_t t[MANY], first = hang(&(struct round){ "fsync", do_fsync, FUSE_FSYNC, O_WRONLY });
+	int local = (int)MUST(open("local", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+	long sum = 0;
+
+	for (int i = 0; i < MANY; i++)
+		t[i] = start(sync_it, NULL);
+	R("fsync of a file of ours meanwhile", fsync(local));
+	YES("others go on", others_go_on());
+	MUST(write(release_pipe[1], "r", 1));
+	join(first);
+	for (int i = 0; i < MANY; i++)
+		sum += (long)join(t[i]);
+	say("fsync by many: %ld", sum);
+	close(local);
+	close(fd);
+}
+
 /* Another one at the same position waits for the first, and nobody else does. */
 static void same_position(void)
 {
@@ -433,6 +463,7 @@ int main(void)
 	interrupted(&rounds[1]);
 	say("the server was told %d times", t_get(&ctl->interrupts));
 	same_position();
+	many();
 	close(ping[1]);
 	join(echoer);
 	MUST(umount2(MNT, MNT_DETACH));
