@@ -1,8 +1,8 @@
 /*
  * explain.c - what a program and its libraries import from libc, and what grove does with each of these functions
  *
- * It looks at names only: a function that is imported may never be called, and one that is found by dlsym(3) or in a library loaded later
- * is not seen.
+ * It looks at names only: a function that is imported may never be called, and one that is found by dlsym(3) or in a library
+ * loaded later is not seen.
  */
 #include "explain.h"
 #include "functions.h"
@@ -41,11 +41,13 @@ static const struct {
 static const struct {
 	const char *names, *text;
 } remarks[] = {
-	{ "vfork posix_spawn posix_spawnp popen system", "while a child starts another program all threads stand still, as the kernel has it for one" },
+	{ "vfork posix_spawn posix_spawnp popen system",
+	  "while a child starts another program all threads stand still, as the kernel has it for one" },
 	{ "dlopen dlmopen", "libraries that are loaded later are not looked at here; their calls are treated in the same way" },
 	{ "syscall", "which system calls are made by number is not seen here; they are treated in the same way" },
-	{ "pthread_setaffinity_np pthread_setschedparam pthread_setschedprio sched_setaffinity sched_setscheduler sched_setparam nice "
-	  "setpriority", "processors and priorities are those of the one kernel thread that all threads share" },
+	{ "pthread_setaffinity_np pthread_setschedparam pthread_setschedprio sched_setaffinity sched_setscheduler sched_setparam "
+	  "nice setpriority",
+	  "processors and priorities are those of the one kernel thread that all threads share" },
 	{ "pthread_mutexattr_setprotocol", "no priority is inherited, as there is one kernel thread" },
 	{ "pthread_getcpuclockid", "clocks of one thread's processor time show that of all threads together" },
 	{ "pkey_set", "rights of memory protection keys are not kept for each thread" },

@@ -38,7 +38,7 @@ const char *object_symbol(const struct object *o, size_t i);
 /* Does @o define the function @name? */
 bool object_defines(const struct object *o, const char *name);
 
-/* Calls @fn for each `syscall' instruction before which a number is loaded, with that number.  Its two bytes alone prove nothing. */
+/* Calls @fn for each `syscall' instruction before which a number is loaded, with that number; its two bytes alone prove nothing. */
 void object_calls(const struct object *o, void (*fn)(void *arg, int number), void *arg);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * futex_sized.c - futex_wait(2), futex_wake(2) and futex_requeue(2): the calls of Linux 6.7 whose flags tell the size of the word
  *
- * The only size that kernels know is 32 bits; then these are operations of futex(2) with other checks.  Flags that we do not know are the
- * kernel's, which refuses them, or knows better.
+ * The only size that kernels know is 32 bits; then these are operations of futex(2) with other checks.  Flags that we do not know
+ * are the kernel's, which refuses them, or knows better.
  */
 #include "futex_queue.h"
 #include "offload.h"

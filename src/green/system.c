@@ -48,7 +48,7 @@ long green_membarrier(int cmd, unsigned flags, int cpu)
 	return gr_offload_nointr(SYS_membarrier, cmd, flags, cpu, 0, 0, 0);
 }
 
-/* --- programs for the kernel ------------------------------------------------------------------------------------------------------ */
+/* --- programs for the kernel ------------------------------------------------------------------------------------------------- */
 
 /* Checking a program takes as long as it is difficult, running it as often as it is told to, batches as long as they are. */
 static bool bpf_takes_time(int cmd)
@@ -64,7 +64,7 @@ long green_bpf(int cmd, void *attr, unsigned size)
 	return gr_offload_nointr(SYS_bpf, cmd, (long)attr, size, 0, 0, 0);
 }
 
-/* --- keys ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- keys -------------------------------------------------------------------------------------------------------------------- */
 
 /*
  * A key that is not there is made by a program that the kernel starts, if there is callout information.  A search without it does

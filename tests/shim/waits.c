@@ -22,7 +22,7 @@ static struct iovec one(size_t n)
 	return (struct iovec){ buf, n };
 }
 
-/* --- before: what makes the call wait ------------------------------------------------------------------------------------------- */
+/* --- before: what makes the call wait ------------------------------------------------------------------------------------ */
 
 static void pipes(void)
 {
@@ -87,7 +87,7 @@ static void a_semaphore(void)
 	id = (int)MUST(semget(IPC_PRIVATE, 1, 0600));
 }
 
-/* --- the calls ------------------------------------------------------------------------------------------------------------------- */
+/* --- the calls ----------------------------------------------------------------------------------------------------------- */
 
 static long c_read(void) { return read(a[0], buf, 9); }
 static long c_readv(void) { struct iovec v = one(9); return readv(a[0], &v, 1); }
@@ -170,7 +170,15 @@ static long c_pselect6(void)
 }
 
 static long c_epoll_wait(void) { struct epoll_event e; return epoll_wait(epfd, &e, 1, -1); }
-static long c_epoll_pwait(void) { struct epoll_event e; sigset_t s; sigemptyset(&s); return epoll_pwait(epfd, &e, 1, -1, &s); }
+static long c_epoll_pwait(void)
+{
+	struct epoll_event e;
+	sigset_t s;
+
+	sigemptyset(&s);
+	return epoll_pwait(epfd, &e, 1, -1, &s);
+}
+
 static long c_epoll_pwait2(void) { struct epoll_event e; return syscall(SYS_epoll_pwait2, epfd, &e, 1, NULL, NULL, 8L); }
 
 struct message {
@@ -182,7 +190,7 @@ static long c_msgrcv(void) { struct message m; return msgrcv(id, &m, sizeof(m.te
 static long c_semop(void) { struct sembuf s = { 0, -1, 0 }; return syscall(SYS_semop, id, &s, 1L); }
 static long c_semtimedop(void) { struct sembuf s = { 0, -1, 0 }; struct timespec t = { 50, 0 }; return semtimedop(id, &s, 1, &t); }
 
-/* --- what ends the wait -------------------------------------------------------------------------------------------------------------- */
+/* --- what ends the wait -------------------------------------------------------------------------------------------------- */
 
 static void feed(void)
 {
@@ -224,7 +232,7 @@ static void ups(void)
 	MUST(semop(id, &s, 1));
 }
 
-/* --- after ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- after --------------------------------------------------------------------------------------------------------------- */
 
 static void closes(void)
 {
