@@ -1,9 +1,11 @@
 /* queues.c - System V and POSIX queues and semaphores with many waiting: what is removed, told of, undone; and between processes */
 #include "mixed.h"
 #include <mqueue.h>
+#include <semaphore.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
+#include <sys/shm.h>
 
 #define MANY	40
 
@@ -253,10 +255,13 @@ static void notified(void)
 /* --- between processes ----------------------------------------------------------------------------------------------------------- */
 
 static struct region {
-	int sem, msg;
+	int sem, msg, shm;
 	char name[40];
 	int got;
 } *r;
+
+/* In System V memory, and by a name */
+static sem_t *attached, *named[2];
 
 #define ROUNDS	50
 
@@ -286,26 +291,75 @@ static void *play(void *arg)
 		}
 		__atomic_add_fetch(&r->got, 1, __ATOMIC_SEQ_CST);
 	}
+	for (int i = 0; i < ROUNDS; i++) {
+		MUST(sem_wait(&attached[!first]));
+		MUST(sem_post(&attached[first]));
+		MUST(sem_wait(named[!first]));
+		MUST(sem_post(named[first]));
+		__atomic_add_fetch(&r->got, 1, __ATOMIC_SEQ_CST);
+	}
 	return NULL;
+}
+
+/* The first one's is up. */
+static void open_all(void)
+{
+	char text[60];
+
+	mq = (mqd_t)MUST(mq_open(r->name, O_RDWR));
+	attached = (sem_t *)MUST(shmat(r->shm, NULL, 0));
+	for (int i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), "%s-%d", r->name, i);
+		named[i] = sem_open(text, 0);
+		if (named[i] == SEM_FAILED)
+			fail("sem_open");
+	}
+}
+
+static void make_all(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 2, .mq_msgsize = 16 };
+	char text[60];
+
+	r->sem = MUST(semget(IPC_PRIVATE, 2, 0600));
+	r->msg = MUST(msgget(IPC_PRIVATE, 0600));
+	r->shm = MUST(shmget(IPC_PRIVATE, 2 * sizeof(sem_t), 0600));
+	attached = (sem_t *)MUST(shmat(r->shm, NULL, 0));
+	snprintf(r->name, sizeof(r->name), "/grove-queues-%d", getpid());
+	mq_close(MUST(mq_open(r->name, O_CREAT | O_EXCL | O_RDWR, 0600, &attr)));
+	for (int i = 0; i < 2; i++) {
+		sem_init(&attached[i], 1, !i);
+		snprintf(text, sizeof(text), "%s-%d", r->name, i);
+		named[i] = sem_open(text, O_CREAT | O_EXCL, 0600, !i);
+	}
+}
+
+static void remove_all(void)
+{
+	char text[60];
+
+	MUST(semctl(r->sem, 0, IPC_RMID));
+	MUST(msgctl(r->msg, IPC_RMID, NULL));
+	MUST(shmdt(attached));
+	MUST(shmctl(r->shm, IPC_RMID, NULL));
+	MUST(mq_unlink(r->name));
+	for (int i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), "%s-%d", r->name, i);
+		MUST(sem_close(named[i]));
+		MUST(sem_unlink(text));
+	}
 }
 
 static void between(const char *one, const char *two, int fd)
 {
-	struct mq_attr attr = { .mq_maxmsg = 2, .mq_msgsize = 16 };
-
 	r->got = 0;
-	r->sem = MUST(semget(IPC_PRIVATE, 2, 0600));
-	r->msg = MUST(msgget(IPC_PRIVATE, 0600));
-	snprintf(r->name, sizeof(r->name), "/grove-queues-%d", getpid());
-	mq_close(MUST(mq_open(r->name, O_CREAT | O_EXCL | O_RDWR, 0600, &attr)));
+	make_all();
 	pid_t a = other("first", one, fd), b = other("second", two, fd);
 	MUST(semctl(r->sem, 0, SETVAL, 1));
 	int status = t_reap(a);
 	status |= t_reap(b);
 	say("-- %s and %s: %d, %d", one, two, status, r->got);
-	MUST(semctl(r->sem, 0, IPC_RMID));
-	MUST(msgctl(r->msg, IPC_RMID, NULL));
-	MUST(mq_unlink(r->name));
+	remove_all();
 }
 
 int main(int argc, char **argv)
@@ -315,7 +369,7 @@ int main(int argc, char **argv)
 	t_begin();
 	if (argc == 3) {
 		r = shared_by(argv[2], sizeof(*r));
-		mq = (mqd_t)MUST(mq_open(r->name, O_RDWR));
+		open_all();
 		join(start(play, strcmp(argv[1], "first") == 0 ? r : NULL));
 		return 0;
 	}

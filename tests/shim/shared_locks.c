@@ -188,6 +188,46 @@ static void waiter(const char *who)
 		join(start(lock_dead, kind));
 }
 
+/* --- owners that live on ------------------------------------------------------------------------------------------------------ */
+
+static void *try_all(void *arg)
+{
+	(void)arg;
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct timespec soon = in(CLOCK_REALTIME, 10), past = in(CLOCK_REALTIME, -10);
+
+		say("%s: try %s, 10 ms %s, past %s", kinds[kind], t_errname(pthread_mutex_trylock(&r->lock[kind])),
+		    t_errname(pthread_mutex_timedlock(&r->lock[kind], &soon)), t_errname(pthread_mutex_timedlock(&r->lock[kind], &past)));
+	}
+	return NULL;
+}
+
+static void *hold_all(void *arg)
+{
+	for (int kind = 0; kind < KINDS; kind++)
+		pthread_mutex_lock(&r->lock[kind]);
+	sem_post(&r->held);
+	while (sem_wait(&r->waits) == -1)
+		continue;
+	for (int kind = 0; kind < KINDS; kind++)
+		pthread_mutex_unlock(&r->lock[kind]);
+	return arg;
+}
+
+static void lives(const char *one, const char *two, int fd)
+{
+	for (int main_holds = 0; main_holds < 2; main_holds++) {
+		set_up();
+		say("-- held by %s, tried by %s", one, two);
+		pid_t a = other(main_holds ? "keeps" : "a thread keeps", one, fd);
+		sem_wait(&r->held);
+		pid_t b = other("tries", two, fd);
+		int tries = t_reap(b);
+		sem_post(&r->waits);
+		say("holder %d, the other %d", t_reap(a), tries);
+	}
+}
+
 static void deaths(const char *one, const char *two, int fd)
 {
 	static const char *const ways[] = { "main ends", "main is killed", "a thread ends", "a thread is killed", "pi main ends",
@@ -268,6 +308,12 @@ int main(int argc, char **argv)
 			waiter(argv[1] + 7);
 		else if (strcmp(argv[1], "poster") == 0)
 			post();
+		else if (strcmp(argv[1], "keeps") == 0)
+			hold_all(NULL);
+		else if (strcmp(argv[1], "a thread keeps") == 0)
+			join(start(hold_all, NULL));
+		else if (strcmp(argv[1], "tries") == 0)
+			join(start(try_all, try_all(NULL)));
 		else
 			work(strcmp(argv[1], "first") == 0);
 		return 0;
@@ -275,6 +321,8 @@ int main(int argc, char **argv)
 	r = shared_memory(sizeof(*r), &fd);
 	for (size_t i = 0; i < T_LENGTH(mixtures); i++)
 		all(mixtures[i][0], mixtures[i][1], fd);
+	for (size_t i = 0; i < T_LENGTH(mixtures); i++)
+		lives(mixtures[i][0], mixtures[i][1], fd);
 	for (size_t i = 0; i < T_LENGTH(mixtures); i++)
 		deaths(mixtures[i][0], mixtures[i][1], fd);
 	crowd(fd);
