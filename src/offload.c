@@ -330,6 +330,15 @@ static void cancel(struct job *job)
 
 static void serve(struct gr_list *queue);
 
+static gr_time patience(const struct job *job)
+{
+	if (job->w)
+		return GR_NEVER;
+	if (job->starved)
+		return GR_OFFLOAD_AGAIN;
+	return job->kind == WAIT && gr_offload_can_try(job->call) ? GR_OFFLOAD_PATIENCE : GR_NEVER;
+}
+
 /* What broke it off (-EINTR, -ETIMEDOUT, -GR_EBROKEN), or 0.  Where no thread can be made there may be one later: nobody tells us when. */
 static int wait_for(struct job *job, gr_time deadline)
 {
@@ -337,7 +346,7 @@ static int wait_for(struct job *job, gr_time deadline)
 
 	while (!job->done) {
 		bool may = !broken && job->kind == WAIT && !job->deaf;
-		gr_time until = may ? deadline : GR_NEVER, again = job->starved && !job->w ? gr_deadline(GR_OFFLOAD_AGAIN) : GR_NEVER;
+		gr_time until = may ? deadline : GR_NEVER, again = gr_deadline(patience(job));
 		int r = gr_park("offload", again < until ? again : until, may ? GR_PARK_INTR : 0);
 
 		if (r == -ETIMEDOUT && again < until) {

@@ -29,6 +29,7 @@
 #define GR_OFFLOAD_MOST		30000		/* what GROVE_OFFLOAD_MAX may set them to */
 #define GR_OFFLOAD_QUEUE	4096		/* calls of each kind without a thread; who comes when there are as many waits for room */
 #define GR_OFFLOAD_AGAIN	GR_MS(20)	/* when to try again, where the kernel makes no more threads for us */
+#define GR_OFFLOAD_PATIENCE	GR_MS(200)	/* and where there are as many as there may be, all of which may wait for what one in the queue is to do */
 
 /*
  * gr_offload - make system call @nr on another kernel thread, park until it is done
@@ -55,8 +56,9 @@ long gr_offload_nointr(long nr, long a, long b, long c, long d, long e, long f);
 /* The eventfd of the hub's watcher fired: wake the greenlets whose calls are done.  Called by the hub. */
 void gr_offload_done(void);
 
-/* offload_try.c: make @call if it need not wait, and if it has a form that does not.  False: not made. */
+/* offload_try.c: make @call if it need not wait, and if it has a form that does not.  False: not made.  Has it such a form? */
 bool gr_offload_try(const long call[7], long *ret);
+bool gr_offload_can_try(const long call[7]);
 
 /* Is there something for it to do?  Is any call under way? */
 bool gr_offload_came(void);

@@ -1,7 +1,8 @@
 /*
- * offload_try.c - calls that can be tried again and again, for when the kernel makes no more threads
+ * offload_try.c - calls that can be tried again and again, for when there are no more threads
  *
- * That is no way to wait, but the only one left: a lock that has become free must be taken by somebody who wants it.
+ * That is no way to wait, but the only one left: a lock that has become free must be taken by somebody who wants it, although all threads
+ * wait for other locks, perhaps for those that he holds.
  */
 #include "offload.h"
 #include "raw.h"
@@ -57,9 +58,18 @@ static bool form_at_once(long call[7], const struct timespec *past, long *ret_no
 	return false;
 }
 
+static const struct timespec past;
+
+bool gr_offload_can_try(const long call[7])
+{
+	long now[7], not_yet;
+
+	memcpy(now, call, sizeof(now));
+	return form_at_once(now, &past, &not_yet);
+}
+
 bool gr_offload_try(const long call[7], long *ret)
 {
-	static const struct timespec past = { 0, 0 };
 	long now[7], not_yet;
 
 	memcpy(now, call, sizeof(now));

@@ -416,7 +416,7 @@ static void disk_meanwhile(void *unused)
 }
 
 /* What can be tried is, again and again. */
-static int locked[2];
+static int locked[4];
 
 static void lock_it(void *unused)
 {
@@ -459,6 +459,48 @@ static void test_tries(void **state)
 	patience = 5000;
 	close(locked[0]);
 	close(locked[1]);
+}
+
+/* The only thread waits for what is done when the one in the queue has its own. */
+static void lock_other(void *unused)
+{
+	(void)unused;
+	assert_int_equal(gr_offload(SYS_flock, locked[3], LOCK_EX, 0, 0, 0, 0), 0);
+	fake_note("other");
+	assert_int_equal(flock(locked[0], LOCK_UN), 0);
+}
+
+static void unlock_other(void *unused)
+{
+	(void)unused;
+	assert_int_equal(stats().queued, 1);
+	fake_note("unlocking");
+	assert_int_equal(flock(locked[2], LOCK_UN), 0);
+}
+
+static void test_order_of_queue(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i += 2) {
+		char name[] = "/tmp/grove-offload-XXXXXX";
+
+		locked[i] = mkstemp(name);
+		locked[i + 1] = open(name, O_RDWR | O_CLOEXEC);
+		assert_int_equal(unlink(name), 0);
+		assert_int_equal(flock(locked[i], LOCK_EX), 0);
+	}
+	gr_offload_max[0] = 1;
+	start();
+	fake_go("a", lock_it, NULL);
+	fake_go("b", lock_other, NULL);
+	fake_go("c", unlock_other, NULL);
+	patience = 50;
+	assert_int_equal(run(), 0);
+	assert_string_equal(fake_log, "unlocking other locked");
+	patience = 5000;
+	gr_offload_max[0] = GR_OFFLOAD_WAITS;
+	for (int i = 0; i < 4; i++)
+		close(locked[i]);
 }
 
 static void test_no_threads(void **state)
@@ -623,6 +665,7 @@ int main(void)
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_no_threads),
 		cmocka_unit_test(test_tries),
+		cmocka_unit_test(test_order_of_queue),
 		cmocka_unit_test(test_retire),
 		cmocka_unit_test(test_end_idle),
 		cmocka_unit_test(test_bored),
