@@ -357,7 +357,12 @@ void gr_audit_start(char **env)
 	c->audit_switch = on_switch;
 	c->on_switch = on_switch;
 	c->audit = true;
-	gr_preempt_watch(on_tick);
+}
+
+void gr_audit_go(void)
+{
+	if (gr_carrier()->audit)
+		gr_preempt_watch(on_tick);
 }
 
 void gr_audit_fork_child(void)

@@ -23,6 +23,7 @@
 
 /* GROVE_AUDIT=MS[,MS]: the bounds for calls and for computing; GROVE_DEADLOCK=1.  Either sets .audit or .deadlock of the carrier. */
 void gr_audit_start(char **env);
+void gr_audit_go(void);			/* signals are ours from now on */
 void gr_audit_fork_child(void);
 
 /* Around a system call of the current greenlet's, inside.  _begin() returns what _end() is given.  @yields: it lets others run. */

@@ -181,7 +181,7 @@ static void identify(struct edge *e)
 
 static bool waits_for_greenlets(const struct gr_greenlet *g)
 {
-	return g->state == GR_PARKED && !g->timer.pos && g->waits && !(g->api && g->api->service) &&
+	return g->state == GR_PARKED && !g->timer.pos && g->waits && !(g->park_flags & GR_PARK_OUTSIDE) && !(g->api && g->api->service) &&
 	       ((g->park_flags & GR_PARK_API) || strcmp(g->waits, "futex") == 0) && strcmp(g->waits, "idle") != 0;
 }
 

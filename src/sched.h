@@ -85,6 +85,7 @@ struct gr_greenlet {
 #define GR_PARK_HOLD	GR_BIT(1)	/* the limit may not: the caller has no way to tell anyone */
 #define GR_PARK_LOOKS	GR_BIT(3)	/* may be woken for nothing: it looks at descriptors, perhaps at a signalfd */
 #define GR_PARK_API	GR_BIT(2)	/* in a function of the API, which can be told that nobody is left to end its wait */
+#define GR_PARK_OUTSIDE	GR_BIT(4)	/* somebody outside of this process may end it, whatever .waits says */
 
 #define GR_FIRST_TID	0x20000000	/* beyond the kernel's range (2^22), and within the 30 bits of a futex owner word */
 

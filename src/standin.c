@@ -138,7 +138,7 @@ static long run(struct gr_standin *s)
 		return make(s->call[0]);
 	order(s, JOB);
 	while (!s->done)
-		if (gr_park("futex", GR_NEVER, GR_PARK_INTR | GR_PARK_HOLD) == -EINTR && !s->done)
+		if (gr_park("futex", GR_NEVER, GR_PARK_INTR | GR_PARK_HOLD | GR_PARK_OUTSIDE) == -EINTR && !s->done)
 			run_handlers();
 	return s->ret;
 }

@@ -81,6 +81,7 @@ int gr_init_unpatched(char **env)
 		return 0;
 	}
 	gr_signal_start();
+	gr_audit_go();
 	c->gated = true;
 	c->on = true;
 	c->inside = GR_OUTSIDE;

@@ -206,7 +206,7 @@ static int wait_for(struct request *r, gr_time deadline)
 	int broken = 0;
 
 	while (!r->done) {
-		int parked = gr_park("futex", broken ? GR_NEVER : deadline, broken ? 0 : GR_PARK_INTR);
+		int parked = gr_park("futex", broken ? GR_NEVER : deadline, GR_PARK_OUTSIDE | (broken ? 0 : GR_PARK_INTR));
 
 		if (parked < 0 && !broken && !r->done) {
 			broken = parked;

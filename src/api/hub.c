@@ -410,7 +410,7 @@ int grove_run(grove_fn *main, void *arg, void **ret_value)
 /* Only another greenlet can end its wait. */
 static bool waits_inside(const struct gr_greenlet *g)
 {
-	return (g->park_flags & GR_PARK_API) || (!strcmp(g->waits, "futex") && !gr_carrier()->natives);
+	return (g->park_flags & GR_PARK_API) || (!strcmp(g->waits, "futex") && !(g->park_flags & GR_PARK_OUTSIDE) && !gr_carrier()->natives);
 }
 
 /* A main thread that has ended while others go on */

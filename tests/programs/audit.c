@@ -38,7 +38,7 @@ static __attribute__((noinline)) void child(long ms)
 
 static __attribute__((noinline)) void wait_for_child(void)
 {
-	for (int i = 0; i < 2; i++)
+	for (volatile int i = 0; i < 2; i++)
 		child(80);
 	child(80);
 }

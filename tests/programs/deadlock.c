@@ -351,7 +351,7 @@ int main(int argc, char **argv)
 	if (pipe(pipe_fds))
 		return 2;
 	if (argc == 2)
-		alarm(3);
+		alarm(4);
 	if (!strcmp(how, "two"))
 		ring(2);
 	else if (!strcmp(how, "three"))
