@@ -295,7 +295,7 @@ GREEN(semop, ipc, waits, "IPC_NOWAIT, then an offload thread")
 GREEN(semtimedop, ipc, waits, "as semop")
 GREEN(msgsnd, ipc, ipc, "as semop")
 GREEN(msgrcv, ipc, waits, "as semop")
-GREEN(mq_timedsend, ipc, queues, "look, park until the queue is ready, send")
+GREEN(mq_timedsend, ipc, ipc, "look, park until the queue is ready, send")
 GREEN(mq_timedreceive, ipc, queues, "look, then an offload thread, which mq_notify() knows of")
 
 OFFLOAD(fanotify_mark, notify, notify, "as stat; noted: if the program is asked for permission, calls on files go to offload threads")
