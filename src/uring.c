@@ -100,7 +100,7 @@ static int make(void)
 	long fd = set_up(&p);
 
 	if (raw_failed(fd))
-		return FORBIDDEN;
+		return fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? UNTRIED : FORBIDDEN;
 	ring.fd = gr_own_fd((int)fd);
 	if ((p.features & IORING_FEAT_SINGLE_MMAP) && (p.features & IORING_FEAT_NODROP) && map_all(&p) &&
 	    raw(SYS_io_uring_register, ring.fd, IORING_REGISTER_EVENTFD, &kick, 1) == 0)

@@ -228,7 +228,7 @@ long green_open_tree(long a, long b, long c, long d, long e, long f);
 long green_open_tree_attr(long a, long b, long c, long d, long e, long f);
 long green_move_mount(long a, long b, long c, long d, long e, long f);
 long green_mount_setattr(long a, long b, long c, long d, long e, long f);
-long green_pivot_root(long a, long b, long c, long d, long e, long f);
+long green_pivot_root(const char *root, const char *put_old);
 long green_quotactl_fd(long a, long b, long c, long d, long e, long f);
 long green_ustat(long a, long b, long c, long d, long e, long f);
 
