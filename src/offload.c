@@ -388,6 +388,17 @@ static long here(const struct job *job)
 	return raw_syscall6(a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
 }
 
+/* What the others wait for may be what this one was to bring. */
+static void tell_full(void)
+{
+	static bool told;
+
+	if (!told)
+		gr_warn("as many calls wait in the kernel as there may be threads for them (--offload-max): others have to wait for one of these "
+			"to end", 0);
+	told = true;
+}
+
 static long offload(gr_time deadline, struct job *job)
 {
 	struct gr_carrier *c = gr_carrier();
@@ -405,6 +416,8 @@ static long offload(gr_time deadline, struct job *job)
 	pool.stats.calls++;
 	if (r < 0) {
 		job->starved = r != -EBUSY;
+		if (r == -EBUSY && job->kind == WAIT)
+			tell_full();
 		enqueue(job);
 	}
 	broken = wait_for(job, deadline);
