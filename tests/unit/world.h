@@ -21,6 +21,7 @@
 #include "gate.h"
 #include "hub.h"
 #include "mem.h"
+#include "offload.h"
 #include "raw.h"
 #include "sched.h"
 #include "signal.h"
@@ -42,6 +43,7 @@
 
 #define WORLD_STACK	(128 * 1024)
 #define WORLD_HUB_STACK	(256 * 1024 - GR_PAGE)		/* HUB_STACK of hub.c, its guard left out */
+#define WORLD_PATIENCE	500			/* ms for a call on an offload thread to end by itself, before the clock jumps */
 #define WORLD_END	GR_SEC(100000)		/* who is parked longer is parked for ever */
 
 struct world_greenlet {
@@ -98,7 +100,7 @@ int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 {
 	gr_time next = gr_timers_next(&gr_carrier()->timers);
 	bool jump = gr_clock_source == world_now && timeout != 0 && next != GR_NEVER;
-	long n = raw(SYS_epoll_wait, fd, events, max, jump ? 0 : timeout);
+	long n = raw(SYS_epoll_wait, fd, events, max, !jump ? timeout : gr_offload_busy() ? WORLD_PATIENCE : 0);
 
 	world_looks++;
 	if (jump && n == 0 && next > world_clock)
