@@ -193,7 +193,7 @@ static void arrived(struct gr_carrier *c)
 	c->todo = 0;
 	if (GR_UNLIKELY(c->signals_collected != c->signals_arrived))	/* on the way here: nobody may look again for long */
 		gr_signal_collect();
-	if (GR_UNLIKELY(!gr_list_empty(&c->current->signals)) && gr_signal_pending())
+	if (GR_UNLIKELY(gr_signal_pending()))
 		c->todo |= GR_TODO_SIGNAL;
 }
 
@@ -295,7 +295,7 @@ int gr_park(const char *waits, gr_time deadline, unsigned flags)
 	bool limited = false;
 
 	flags |= g->hold;
-	if ((flags & GR_PARK_INTR) && GR_UNLIKELY(!gr_list_empty(&g->signals)) && gr_signal_pending())
+	if ((flags & GR_PARK_INTR) && GR_UNLIKELY(gr_signal_pending()))
 		return -EINTR;
 	if (GR_UNLIKELY(g->cancel) && g->in_door && !g->cancel_off && (flags & GR_PARK_INTR))
 		return -EINTR;		/* cancelled after the door had looked */

@@ -44,7 +44,9 @@ struct gr_greenlet {
 	uint8_t in_door;		/* in a call that is a cancellation point of ours, not of libc's */
 	int result;			/* what gr_park() will return */
 	unsigned parks;			/* how often parked: tells gr_call() whether this call did */
-	struct gr_list signals;		/* signals directed to it and not yet delivered (signal.c) */
+	struct gr_list signals;		/* signals directed to it and not yet delivered (signal_queue.c) */
+	uint64_t pending;		/* which those are */
+	uint64_t claims;		/* and which of those sent to the process are for it */
 	struct gr_timer timer;		/* in carrier->timers while parked with a deadline */
 	const char *waits;		/* what it is parked in, for people: "futex", "fd", "sleep", ... */
 	gr_time parked_at;		/* the hub's last turn before its last park began */
@@ -123,6 +125,7 @@ struct gr_carrier {
 	int pid, tid;			/* of the kernel */
 	uint64_t kernel_mask;		/* the signal mask the kernel has for us now */
 	volatile unsigned signals_arrived, signals_collected;	/* signal.c: how many ever */
+	uint64_t signals_spare;		/* sent to the process, pending, and for whoever lets them in */
 	struct gr_greenlet *altstack_of;	/* whose alternate stack the kernel has; NULL while nobody ever had one */
 	struct gr_greenlet *corpse;	/* ended, its record to be freed by whoever runs next */
 	ptrdiff_t tid_at;		/* where in a thread's TLS block glibc keeps its tid, learnt from the first clone; or 0 */

@@ -406,16 +406,13 @@ int gr_signal_deliver(bool *ret_restart)
 {
 	struct gr_carrier *c = gr_carrier();
 	struct gr_greenlet *g = c->current;
-	struct gr_pending *p;
+	siginfo_t info;
 	int ran = 0;
 
 	*ret_restart = true;
-	while ((p = gr_signal_next(g, ~g->sigmask)) != NULL) {
-		siginfo_t info;
-		int sig;
+	while (gr_signal_take(~g->sigmask, &info)) {
+		int sig = info.si_signo;
 
-		gr_signal_unqueue(p, &info);
-		sig = info.si_signo;
 		if (gr_signal_ignored(sig))
 			continue;
 		if (gr_signal_has_handler(sig) && ran++ == 0)
@@ -436,13 +433,10 @@ void gr_signal_on_return(ucontext_t *uc)
 	struct gr_carrier *c = gr_carrier();
 	struct gr_greenlet *g = c->current;
 	uint64_t mask = gr_signal_kernels();
-	struct gr_pending *p;
+	siginfo_t info;
 
 	c->todo &= ~GR_TODO_SIGNAL;
-	while ((p = gr_signal_next(g, ~g->sigmask)) != NULL) {
-		siginfo_t info;
-
-		gr_signal_unqueue(p, &info);
+	while (gr_signal_take(~g->sigmask, &info)) {
 		if (gr_signal_ignored(info.si_signo))
 			continue;
 		if (gr_signal_has_handler(info.si_signo))		/* it sees to the others */
@@ -450,7 +444,7 @@ void gr_signal_on_return(ucontext_t *uc)
 		if (raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, info.si_signo, &info) == 0)
 			break;
 		s.delivering = 0;
-		gr_signal_queue(g, &info, false);			/* no room in the kernel: at the end of the next call */
+		gr_signal_queue(g, &info);			/* no room in the kernel: at the end of the next call */
 		break;
 	}
 	if (!s.delivering && gr_signal_pending())

@@ -67,7 +67,13 @@ int gr_signal_timer_overrun(int id);
 void gr_signal_entry(int sig, siginfo_t *info, void *context);
 
 /* A signal for the current greenlet is pending and unblocked */
-bool gr_signal_pending(void);
+static inline bool gr_signal_pending(void)
+{
+	const struct gr_carrier *c = gr_carrier();
+	const struct gr_greenlet *g = c->current;
+
+	return ((g->pending | g->claims | c->signals_spare) & ~g->sigmask) != 0;
+}
 
 /* Set the mask of the current greenlet. */
 void gr_signal_set_mask(uint64_t mask);

@@ -10,8 +10,8 @@
  *	signal_native.c		kernel threads of the program's
  *
  * What is sent to a thread is pending on its greenlet.  What is sent to the process is pending in the kernel while every greenlet blocks it;
- * where one lets it in the kernel does, too, and it goes to a greenlet's list, marked `shared': it moves on when that blocks it
- * or ends.  Only signals that are never blocked in the kernel, or that were on their way, can be the process' and nobody's here.
+ * where one lets it in the kernel does, too, and it is pending here, claimed by the greenlet that was woken for it.  A claim moves on when
+ * that blocks the signal or ends; what nobody has claimed is spare: for whoever lets it in and looks first.
  */
 #ifndef GR_SIGNAL_PARTS_H
 #define GR_SIGNAL_PARTS_H
@@ -40,7 +40,6 @@
 struct gr_pending {
 	struct gr_list link;
 	siginfo_t info;
-	bool shared;			/* was sent to the process */
 };
 
 /* For each signal, how many have it in their set: bit n of planes[i] is bit i of the count for signal n + 1. */
@@ -72,9 +71,8 @@ void gr_signal_mask_fork_child(void);
 uint64_t gr_signal_let_in(void);		/* those that some greenlet lets in */
 
 /* --- signal_queue.c */
-struct gr_pending *gr_signal_next(struct gr_greenlet *g, uint64_t set);	/* of those in @set the one that the kernel would take first */
-void gr_signal_unqueue(struct gr_pending *p, siginfo_t *ret_info);
-int gr_signal_queue(struct gr_greenlet *g, const siginfo_t *info, bool shared);	/* 0 or -EAGAIN: no memory */
+int gr_signal_queue(struct gr_greenlet *g, const siginfo_t *info);	/* 0 or -EAGAIN: no memory */
+bool gr_signal_take_own(uint64_t set, siginfo_t *ret_info);		/* gr_signal_take() of what was sent to the current greenlet alone */
 int gr_signal_to_process(const siginfo_t *info);			/* the same for whoever gr_signal_whose() says */
 struct gr_greenlet *gr_signal_whose(const siginfo_t *info);		/* NULL: everyone blocks it */
 void gr_signal_forget(int sig);

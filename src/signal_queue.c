@@ -16,15 +16,17 @@
 
 static struct queues {
 	struct gr_list free;
-	struct gr_list nobodys;			/* sent to the process, and everyone blocks it */
-	uint64_t shared;			/* below 32: those sent to the process that are pending, here or on a greenlet's list */
+	struct gr_list process[GR_NSIG];	/* sent to the process; first come, first served */
+	unsigned count[GR_NSIG];		/* how many there are in each, */
+	unsigned claimed[GR_NSIG];		/* and how many of these somebody was woken for */
+	uint64_t have;				/* signals with a count */
 	uint64_t to_forget;			/* atomic: ignored since the last look */
 	siginfo_t arrivals[ARRIVALS];		/* ring: written by the handler, read by gr_signal_collect() */
 	int arrivals_for[ARRIVALS];		/* tid, or 0: the process */
 	bool full;				/* the kernel blocks everything until there is room */
 	struct gr_greenlet *turn;		/* who had the last one that main did not want: the search for another begins here */
 	unsigned used;				/* nodes that hold a signal */
-} q = { .free = { &q.free, &q.free }, .nobodys = { &q.nobodys, &q.nobodys } };
+} q = { .free = { &q.free, &q.free } };
 
 /* --- nodes ------------------------------------------------------------------------------------------------------------------ */
 
@@ -55,14 +57,12 @@ static struct gr_pending *node_new(void)
 static void node_free(struct gr_pending *p)
 {
 	gr_signal_timer_unqueued(&p->info);
-	if (p->shared)
-		q.shared &= ~GR_SIGBIT(p->info.si_signo);
 	gr_list_del(&p->link);
 	gr_list_push(&q.free, &p->link);
 	q.used--;
 }
 
-void gr_signal_unqueue(struct gr_pending *p, siginfo_t *ret_info)
+static void take_node(struct gr_pending *p, siginfo_t *ret_info)
 {
 	*ret_info = p->info;
 	gr_signal_timer_told(ret_info);
@@ -82,78 +82,90 @@ static bool over_limit(const siginfo_t *info)
 
 /* --- what is pending --------------------------------------------------------------------------------------------------------- */
 
-static bool before(const struct gr_pending *a, const struct gr_pending *b)
+/* Which of @set, not empty, comes first */
+static int first_in(uint64_t set)
 {
-	bool sync_a = (SYNCHRONOUS & GR_SIGBIT(a->info.si_signo)) != 0, sync_b = (SYNCHRONOUS & GR_SIGBIT(b->info.si_signo)) != 0;
-
-	if (a->shared != b->shared)
-		return b->shared;
-	return sync_a != sync_b ? sync_a : a->info.si_signo < b->info.si_signo;
+	if (set & SYNCHRONOUS)
+		set &= SYNCHRONOUS;
+	return __builtin_ctzll(set) + 1;
 }
 
-static struct gr_pending *first_of(struct gr_list *list, uint64_t set)
+static struct gr_pending *first_of(struct gr_list *list, int sig)
 {
-	struct gr_pending *best = NULL;
-
 	gr_list_each(it, list) {
 		struct gr_pending *p = gr_container(it, struct gr_pending, link);
 
-		if ((set & GR_SIGBIT(p->info.si_signo)) && (!best || before(p, best)))
-			best = p;
+		if (p->info.si_signo == sig)
+			return p;
 	}
-	return best;
-}
-
-struct gr_pending *gr_signal_next(struct gr_greenlet *g, uint64_t set)
-{
-	return gr_list_empty(&g->signals) ? NULL : first_of(&g->signals, set);
-}
-
-bool gr_signal_pending(void)
-{
-	struct gr_greenlet *g = gr_carrier()->current;
-
-	return GR_UNLIKELY(!gr_list_empty(&g->signals)) && first_of(&g->signals, ~g->sigmask) != NULL;
-}
-
-static uint64_t set_of(const struct gr_list *list)
-{
-	uint64_t set = 0;
-
-	gr_list_each(it, list)
-		set |= GR_SIGBIT(gr_container(it, struct gr_pending, link)->info.si_signo);
-	return set;
+	return NULL;
 }
 
 uint64_t gr_signal_pending_set(struct gr_greenlet *g)
 {
-	return set_of(&g->signals);
+	return g->pending | g->claims;
 }
 
 uint64_t gr_signal_nobodys(void)
 {
-	return set_of(&q.nobodys);
+	return q.have;
 }
 
-void gr_signal_nobodys_to_kernel(void)
+static void take_private(struct gr_greenlet *g, int sig, siginfo_t *ret_info)
 {
-	gr_list_each_safe(it, &q.nobodys) {
-		struct gr_pending *p = gr_container(it, struct gr_pending, link);
+	take_node(first_of(&g->signals, sig), ret_info);
+	if (!first_of(&g->signals, sig))
+		g->pending &= ~GR_SIGBIT(sig);
+}
 
-		if (raw(SYS_rt_sigqueueinfo, gr_carrier()->pid, p->info.si_signo, &p->info) == 0)
-			node_free(p);
-	}
+bool gr_signal_take_own(uint64_t set, siginfo_t *ret_info)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+
+	set &= g->pending;
+	if (!set)
+		return false;
+	take_private(g, first_in(set), ret_info);
+	return true;
+}
+
+/* --- claims ------------------------------------------------------------------------------------------------------------------- */
+
+static void count(int sig, int nodes, int claims)
+{
+	uint64_t bit = GR_SIGBIT(sig);
+	struct gr_carrier *c = gr_carrier();
+
+	q.count[sig] += (unsigned)nodes;
+	q.claimed[sig] += (unsigned)claims;
+	q.have = q.count[sig] ? q.have | bit : q.have & ~bit;
+	c->signals_spare = q.count[sig] > q.claimed[sig] ? c->signals_spare | bit : c->signals_spare & ~bit;
+}
+
+static void unclaim(struct gr_greenlet *g, int sig)
+{
+	g->claims &= ~GR_SIGBIT(sig);
+	count(sig, 0, -1);
+}
+
+static void take_shared(struct gr_greenlet *g, int sig, siginfo_t *ret_info)
+{
+	if (g->claims & GR_SIGBIT(sig))
+		unclaim(g, sig);
+	take_node(gr_list_first(&q.process[sig], struct gr_pending, link), ret_info);
+	count(sig, -1, 0);
 }
 
 bool gr_signal_take(uint64_t set, siginfo_t *ret_info)
 {
-	struct gr_pending *p = gr_signal_next(gr_carrier()->current, set);
+	struct gr_carrier *c = gr_carrier();
 
-	if (!p)
-		p = first_of(&q.nobodys, set);
-	if (!p)
+	if (gr_signal_take_own(set, ret_info))
+		return true;
+	set &= c->current->claims | c->signals_spare;
+	if (!set)
 		return false;
-	gr_signal_unqueue(p, ret_info);
+	take_shared(c->current, first_in(set), ret_info);
 	return true;
 }
 
@@ -162,22 +174,6 @@ bool gr_signal_take(uint64_t set, siginfo_t *ret_info)
 static bool lets_in(const struct gr_greenlet *g, uint64_t bit)
 {
 	return !(g->sigmask & bit);
-}
-
-/* As in the kernel, only one of each below 32 can be pending: for a thread, and for the process. */
-static bool is_there(struct gr_greenlet *g, int sig, bool shared)
-{
-	if (sig >= REALTIME)
-		return false;
-	if (shared)
-		return (q.shared & GR_SIGBIT(sig)) != 0;
-	gr_list_each(it, &g->signals) {
-		struct gr_pending *p = gr_container(it, struct gr_pending, link);
-
-		if (!p->shared && p->info.si_signo == sig)
-			return true;
-	}
-	return false;
 }
 
 static void tell(struct gr_greenlet *g, uint64_t bit)
@@ -196,36 +192,29 @@ static void tell(struct gr_greenlet *g, uint64_t bit)
 	}
 }
 
-static void place(struct gr_pending *p, struct gr_greenlet *g)
-{
-	gr_list_push(&g->signals, &p->link);
-	tell(g, GR_SIGBIT(p->info.si_signo));
-}
-
-static struct gr_pending *node_for(const siginfo_t *info, bool shared)
+static int add(struct gr_list *list, const siginfo_t *info)
 {
 	struct gr_pending *p = node_new();
 
 	if (!p)
-		return NULL;
+		return -EAGAIN;
 	p->info = *info;
-	p->shared = shared;
-	if (shared && info->si_signo < REALTIME)
-		q.shared |= GR_SIGBIT(info->si_signo);
-	return p;
+	gr_list_push(list, &p->link);
+	return 0;
 }
 
-int gr_signal_queue(struct gr_greenlet *g, const siginfo_t *info, bool shared)
+/* As in the kernel, only one of each below 32 can be pending for a thread. */
+int gr_signal_queue(struct gr_greenlet *g, const siginfo_t *info)
 {
-	int sig = info->si_signo;
-	struct gr_pending *p;
+	uint64_t bit = GR_SIGBIT(info->si_signo);
 
-	if ((lets_in(g, GR_SIGBIT(sig)) && gr_signal_ignored(sig)) || is_there(g, sig, shared) || gr_signal_timer_merged(info))
+	if ((lets_in(g, bit) && gr_signal_ignored(info->si_signo)) || (info->si_signo < REALTIME && (g->pending & bit)) ||
+	    gr_signal_timer_merged(info))
 		return 0;
-	p = node_for(info, shared);
-	if (!p)
+	if (add(&g->signals, info) < 0)
 		return -EAGAIN;
-	place(p, g);
+	g->pending |= bit;
+	tell(g, bit);
 	return 0;
 }
 
@@ -237,7 +226,7 @@ int gr_signal_send(struct gr_greenlet *g, int sig, const siginfo_t *info)
 	copy.si_signo = sig;
 	if (over_limit(&copy))
 		return -EAGAIN;
-	r = gr_signal_queue(g, &copy, false);
+	r = gr_signal_queue(g, &copy);
 	return sig < REALTIME ? 0 : r;
 }
 
@@ -249,9 +238,9 @@ static bool wants(const struct gr_greenlet *g, uint64_t bit)
 }
 
 /* The kernel prefers threads that have none to see to yet. */
-static bool is_free(struct gr_greenlet *g)
+static bool is_free(const struct gr_greenlet *g)
 {
-	return g == gr_carrier()->current || !gr_signal_next(g, ~g->sigmask | g->waits_for);
+	return g == gr_carrier()->current || (!g->claims && !(g->pending & (~g->sigmask | g->waits_for)));
 }
 
 static struct gr_greenlet *after(struct gr_greenlet *g)
@@ -301,99 +290,107 @@ struct gr_greenlet *gr_signal_whose(const siginfo_t *info)
 	return g;
 }
 
-static void to_whom_it_concerns(struct gr_pending *p)
+/* One of them is spare: is there somebody to take it who does not know yet? */
+static void find_taker(int sig)
 {
-	struct gr_greenlet *g = gr_signal_whose(&p->info);
+	uint64_t bit = GR_SIGBIT(sig);
+	struct gr_greenlet *g;
 
-	if (g) {
-		place(p, g);
+	if (!(gr_carrier()->signals_spare & bit))
+		return;
+	g = gr_signal_whose(&gr_list_first(&q.process[sig], struct gr_pending, link)->info);
+	if (!g) {
+		gr_list_each(it, &gr_carrier()->all)
+			if (!gr_signal_wake_looker(gr_container(it, struct gr_greenlet, all)))
+				break;
 		return;
 	}
-	gr_list_push(&q.nobodys, &p->link);
-	gr_list_each(it, &gr_carrier()->all)
-		if (!gr_signal_wake_looker(gr_container(it, struct gr_greenlet, all)))
-			break;
+	if (!(g->claims & bit)) {
+		g->claims |= bit;
+		count(sig, 0, 1);
+	}
+	tell(g, bit);
 }
 
 int gr_signal_to_process(const siginfo_t *info)
 {
+	int sig = info->si_signo;
 	struct gr_greenlet *g = gr_signal_whose(info);
-	struct gr_pending *p;
 
-	if (g)
-		return gr_signal_queue(g, info, true);
-	if (is_there(NULL, info->si_signo, true))
+	if ((g && lets_in(g, GR_SIGBIT(sig)) && gr_signal_ignored(sig)) || (sig < REALTIME && q.count[sig]))
 		return 0;
-	p = node_for(info, true);
-	if (!p)
+	if (!q.process[sig].next)
+		gr_list_init(&q.process[sig]);
+	if (add(&q.process[sig], info) < 0)
 		return -EAGAIN;
-	to_whom_it_concerns(p);
+	count(sig, 1, 0);
+	find_taker(sig);
 	return 0;
 }
 
-/* What was sent to the process and is now blocked by @g, or left behind by it, is for others; what it now lets in is for it. */
+/* What it had claimed is for others. */
 static void pass_on(struct gr_greenlet *g, uint64_t set)
 {
-	gr_list_each_safe(it, &g->signals) {
-		struct gr_pending *p = gr_container(it, struct gr_pending, link);
-
-		if (p->shared && (set & GR_SIGBIT(p->info.si_signo))) {
-			gr_list_del(it);
-			to_whom_it_concerns(p);
-		}
+	for (set &= g->claims; set; set &= set - 1) {
+		unclaim(g, __builtin_ctzll(set) + 1);
+		find_taker(__builtin_ctzll(set) + 1);
 	}
 }
 
 void gr_signal_mask_changed(struct gr_greenlet *g, uint64_t was)
 {
-	uint64_t opened = was & ~g->sigmask;
+	uint64_t opened = was & ~g->sigmask & gr_carrier()->signals_spare;
 
-	if (!gr_list_empty(&g->signals) && (g->sigmask & ~was))
-		pass_on(g, g->sigmask & ~was);
-	if (gr_list_empty(&q.nobodys) || !opened || g->service)
-		return;
-	gr_list_each_safe(it, &q.nobodys) {
-		struct gr_pending *p = gr_container(it, struct gr_pending, link);
-
-		if (opened & GR_SIGBIT(p->info.si_signo)) {
-			gr_list_del(it);
-			place(p, g);
-		}
-	}
+	if (g->claims)
+		pass_on(g, g->sigmask);
+	if (g->service || g == gr_carrier()->current)
+		return;			/* that looks by itself */
+	for (; opened; opened &= opened - 1)
+		find_taker(__builtin_ctzll(opened) + 1);
 }
 
 void gr_signal_ended(struct gr_greenlet *g)
 {
 	if (q.turn == g && g->state == GR_DEAD)
 		q.turn = NULL;
-	if (gr_list_empty(&g->signals))
-		return;
 	pass_on(g, ALL_SIGNALS);
-	gr_list_each_safe(it, &g->signals) {
-		struct gr_pending *p = gr_container(it, struct gr_pending, link);
-
-		if (!p->shared)
-			node_free(p);
-	}
+	gr_signal_not_in_child(g);
 }
 
 /* --- no longer pending ------------------------------------------------------------------------------------------------------------ */
 
-static void forget_in(struct gr_list *list, uint64_t set)
+static void forget_process(int sig)
 {
-	gr_list_each_safe(it, list) {
+	while (q.count[sig]) {
+		node_free(gr_list_first(&q.process[sig], struct gr_pending, link));
+		count(sig, -1, 0);
+	}
+}
+
+static void forget_private(struct gr_greenlet *g, uint64_t set)
+{
+	if (!(g->pending & set))
+		return;
+	gr_list_each_safe(it, &g->signals) {
 		struct gr_pending *p = gr_container(it, struct gr_pending, link);
 
 		if (set & GR_SIGBIT(p->info.si_signo))
 			node_free(p);
 	}
+	g->pending &= ~set;
 }
 
 static void forget(uint64_t set)
 {
-	gr_list_each(it, &gr_carrier()->all)
-		forget_in(&gr_container(it, struct gr_greenlet, all)->signals, set);
-	forget_in(&q.nobodys, set);
+	gr_list_each(it, &gr_carrier()->all) {
+		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, all);
+
+		forget_private(g, set);
+		for (uint64_t claims = g->claims & set; claims; claims &= claims - 1)
+			unclaim(g, __builtin_ctzll(claims) + 1);
+	}
+	for (; set; set &= set - 1)
+		forget_process(__builtin_ctzll(set) + 1);
 }
 
 /* A signal that is now ignored is no longer pending anywhere. */
@@ -408,20 +405,33 @@ void gr_signal_forget_later(int sig)
 	__atomic_fetch_or(&q.to_forget, GR_SIGBIT(sig), __ATOMIC_RELAXED);
 }
 
-static void forget_timer_in(struct gr_list *list, int sig, int id)
+void gr_signal_forget_timer(int sig, int id)
 {
-	gr_list_each_safe(it, list) {
-		struct gr_pending *p = gr_container(it, struct gr_pending, link);
+	gr_list_each(it, &gr_carrier()->all) {
+		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, all);
 
-		if (p->info.si_signo == sig && p->info.si_code == SI_TIMER && p->info.si_timerid == id)
-			node_free(p);
+		if (!(g->pending & GR_SIGBIT(sig)))
+			continue;
+		gr_list_each_safe(sit, &g->signals) {
+			struct gr_pending *p = gr_container(sit, struct gr_pending, link);
+
+			if (p->info.si_signo == sig && p->info.si_code == SI_TIMER && p->info.si_timerid == id)
+				node_free(p);
+		}
+		if (!first_of(&g->signals, sig))
+			g->pending &= ~GR_SIGBIT(sig);
 	}
 }
 
-void gr_signal_forget_timer(int sig, int id)
+void gr_signal_nobodys_to_kernel(void)
 {
-	gr_list_each(it, &gr_carrier()->all)
-		forget_timer_in(&gr_container(it, struct gr_greenlet, all)->signals, sig, id);
+	siginfo_t info;
+
+	for (uint64_t set = q.have; set; set &= set - 1)
+		for (int sig = __builtin_ctzll(set) + 1; q.count[sig];) {
+			take_shared(gr_carrier()->current, sig, &info);
+			raw(SYS_rt_sigqueueinfo, gr_carrier()->pid, sig, &info);
+		}
 }
 
 /* --- arrivals ------------------------------------------------------------------------------------------------------------------- */
@@ -449,7 +459,7 @@ static int hand_out(const siginfo_t *info, int tid)
 	struct gr_greenlet *g = tid ? gr_find_tid(tid) : NULL;
 
 	if (g)
-		return gr_signal_queue(g, info, false);
+		return gr_signal_queue(g, info);
 	return tid ? 0 : gr_signal_to_process(info);		/* that thread is no more */
 }
 
@@ -477,16 +487,18 @@ void gr_signal_collect(void)
 /* Pending signals are not inherited. */
 void gr_signal_not_in_child(struct gr_greenlet *g)
 {
-	gr_list_each_safe(it, &g->signals)
-		node_free(gr_container(it, struct gr_pending, link));
+	forget_private(g, ALL_SIGNALS);
+	g->claims = 0;
 }
 
 void gr_signal_queue_fork_child(struct gr_greenlet *self)
 {
 	gr_signal_not_in_child(self);
-	forget_in(&q.nobodys, ALL_SIGNALS);
+	for (int sig = 1; sig < GR_NSIG; sig++) {
+		q.claimed[sig] = 0;
+		forget_process(sig);
+	}
 	gr_carrier()->signals_collected = gr_carrier()->signals_arrived;
 	q.full = false;
 	q.turn = NULL;
-	q.shared = 0;
 }

@@ -154,31 +154,16 @@ bool gr_signal_wake_looker(struct gr_greenlet *g)
 	return signalfds;
 }
 
-static int lend_from(struct gr_list *list, uint64_t set)
+int gr_signal_lend(uint64_t set)
 {
 	struct gr_carrier *c = gr_carrier();
 	siginfo_t info;
 	int n = 0;
 
-	gr_list_each_safe(it, list) {
-		struct gr_pending *p = gr_container(it, struct gr_pending, link);
-
-		if (!(set & GR_SIGBIT(p->info.si_signo)))
-			continue;
-		if (raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, p->info.si_signo, &p->info) < 0)
-			break;
-		gr_signal_unqueue(p, &info);
-		n++;
-	}
-	return n;
-}
-
-int gr_signal_lend(uint64_t set)
-{
-	struct gr_greenlet *g = gr_carrier()->current;
-
 	gr_signal_block_all();
-	return lend_from(&g->signals, set & g->sigmask);
+	while (gr_signal_take_own(set & c->current->sigmask, &info) && raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, info.si_signo, &info) == 0)
+		n++;
+	return n;
 }
 
 void gr_signal_take_back(uint64_t set, int n)
@@ -187,7 +172,7 @@ void gr_signal_take_back(uint64_t set, int n)
 	siginfo_t info;
 
 	while (n-- > 0 && raw(SYS_rt_sigtimedwait, &set, &info, &none, 8) > 0)
-		gr_signal_queue(gr_carrier()->current, &info, false);
+		gr_signal_queue(gr_carrier()->current, &info);
 	gr_signal_apply();
 }
 
@@ -195,12 +180,12 @@ bool gr_signal_shows(void)
 {
 	struct gr_greenlet *g = gr_carrier()->current;
 
-	return GR_UNLIKELY(signalfds) && !gr_list_empty(&g->signals);
+	return GR_UNLIKELY(signalfds) && g->pending;
 }
 
 uint64_t gr_signal_show(int *ret_n)
 {
-	uint64_t set = gr_signal_pending_set(gr_carrier()->current);
+	uint64_t set = gr_carrier()->current->pending;
 
 	*ret_n = gr_signal_lend(set);
 	return set;
