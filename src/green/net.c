@@ -75,13 +75,26 @@ long green_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *fro
 	}
 	if (!known_drained(&t, flags))
 		r = raw(SYS_recvfrom, fd, buf, n, flags | MSG_DONTWAIT, from, fromlen);
-	if (r == -EAGAIN && (flags & ODD))
+	if (r == -EAGAIN && ((flags & ODD) || n == 0))		/* for nothing at all TCP waits until anything happens, a signal too */
 		return recv_odd(t.f, SYS_recvfrom, fd, (long)buf, (long)n, flags, (long)from, (long)fromlen);
 	while (r == -EAGAIN && (r = gr_try_wait(&t)) == 0)
 		r = raw(SYS_recvfrom, t.w.fd, buf, n, flags | MSG_DONTWAIT, from, fromlen);
 	note_drained(&t, r, n, flags);
 	gr_try_end(&t);
 	return r;
+}
+
+static bool of_nothing(const struct msghdr *msg)
+{
+	struct msghdr m;
+	struct gr_iov iov;
+	bool nothing;
+
+	if (gr_user_read(&m, msg, sizeof(m)) < 0 || gr_iov_copy(&iov, m.msg_iov, (int)m.msg_iovlen) < 0)
+		return false;
+	nothing = gr_iov_bytes(&iov) == 0;
+	gr_iov_free(&iov);
+	return nothing;
 }
 
 long green_recvmsg(int fd, struct msghdr *msg, int flags)
@@ -93,12 +106,11 @@ long green_recvmsg(int fd, struct msghdr *msg, int flags)
 		return raw(SYS_recvmsg, fd, msg, flags);
 	if ((flags & MSG_WAITALL) && t.f->kind == GR_KIND_STREAM && gr_fd_blocking(t.f))
 		return gr_offload(SYS_recvmsg, fd, (long)msg, flags, 0, 0, 0);
-	r = flags & ODD ? raw(SYS_recvmsg, fd, msg, flags | MSG_DONTWAIT) : 0;
-	if (flags & ODD)
-		return r == -EAGAIN ? recv_odd(t.f, SYS_recvmsg, fd, (long)msg, flags, 0, 0, 0) : r;
-	do
+	r = raw(SYS_recvmsg, fd, msg, flags | MSG_DONTWAIT);
+	if (r == -EAGAIN && ((flags & ODD) || of_nothing(msg)))
+		return recv_odd(t.f, SYS_recvmsg, fd, (long)msg, flags, 0, 0, 0);
+	while (r == -EAGAIN && (r = gr_try_wait(&t)) == 0)
 		r = raw(SYS_recvmsg, t.w.fd, msg, flags | MSG_DONTWAIT);
-	while (r == -EAGAIN && (r = gr_try_wait(&t)) == 0);
 	t.f->drained = false;
 	gr_try_end(&t);
 	return r;
