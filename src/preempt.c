@@ -43,6 +43,11 @@ static long set_timer(gr_time every)
 	return raw(SYS_timer_settime, p.timer, 0, &at, 0);
 }
 
+bool gr_preempt_is_timer(int id)
+{
+	return p.made && id == p.timer;
+}
+
 void gr_preempt_needed(struct gr_carrier *c)
 {
 	long r = 0;

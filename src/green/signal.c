@@ -5,6 +5,7 @@
 #include "poller.h"
 #include "../hub.h"
 #include "../offload.h"
+#include "../preempt.h"
 #include "../raw.h"
 #include "../sched.h"
 #include "../signal.h"
@@ -16,7 +17,13 @@
 
 long green_rt_sigaction(int sig, const struct gr_action *act, struct gr_action *old, size_t size)
 {
-	return size == SETSIZE ? gr_signal_action(sig, act, old) : -EINVAL;
+	struct gr_action copy;
+
+	if (size != SETSIZE)
+		return -EINVAL;
+	if (act && gr_user_read(&copy, act, sizeof(copy)) < 0)
+		return -EFAULT;		/* before anything is said about the number */
+	return gr_signal_action(sig, act ? &copy : NULL, old);
 }
 
 long green_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old, size_t size)
@@ -220,7 +227,7 @@ long green_timer_create(clockid_t clock, const struct sigevent *event, int *ret_
 
 long green_timer_delete(int id)
 {
-	long r = raw(SYS_timer_delete, id);
+	long r = gr_preempt_is_timer(id) ? -EINVAL : raw(SYS_timer_delete, id);
 
 	if (r == 0)
 		gr_signal_timer_gone(id);
@@ -231,6 +238,8 @@ long green_timer_settime(int id, int flags, const struct itimerspec *at, struct 
 {
 	long r;
 
+	if (gr_preempt_is_timer(id))
+		return -EINVAL;
 	gr_signal_block_all();		/* what comes from now on is the new time's */
 	gr_signal_collect();
 	r = raw(SYS_timer_settime, id, flags, at, was);
@@ -244,7 +253,7 @@ long green_timer_getoverrun(int id)
 {
 	int overrun = gr_signal_timer_overrun(id);
 
-	return overrun >= 0 ? overrun : raw(SYS_timer_getoverrun, id);
+	return overrun >= 0 ? overrun : gr_preempt_is_timer(id) ? -EINVAL : raw(SYS_timer_getoverrun, id);
 }
 
 /* --- the alternate stack ------------------------------------------------------------------------------------------------------ */
