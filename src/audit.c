@@ -207,6 +207,26 @@ void gr_audit_end(long nr, int outer)
 	step((uint32_t)outer);
 }
 
+int gr_audit_pauses(void)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+	int call = g->audit_call;
+	gr_time now = gr_now();
+
+	if (call && now - a.since > gr_watched.call_max)
+		look_at_call(call - 1, a.since, now);
+	g->audit_call = 0;		/* a handler may never come back */
+	step(0);
+	return call;
+}
+
+void gr_audit_goes_on(int call)
+{
+	gr_carrier()->current->audit_call = call;
+	a.since = gr_now();
+	step((uint32_t)call);
+}
+
 static int look_before_raw(void)
 {
 	gr_report_look(&a.raw_frames, NULL);

@@ -30,6 +30,10 @@ void gr_audit_fork_child(void);
 int gr_audit_begin(long nr, bool yields);
 void gr_audit_end(long nr, int outer);
 
+/* Signal handlers of the program's run before the call's end, and have run: their time is not the call's. */
+int gr_audit_pauses(void);
+void gr_audit_goes_on(int call);
+
 /* The call goes the raw way instead, and _raw_done() is called when its caller, not its child, makes the next one. */
 void gr_audit_goes_raw(long nr, int outer);
 void gr_audit_raw_done(void);

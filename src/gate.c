@@ -99,6 +99,18 @@ static bool on_greenlet(struct gr_carrier *c)
 	return c->inside == GR_INSIDE_CLONE && c->on && gr_fs_self() == c->current->fs && back_from_clone(c);
 }
 
+static int deliver(struct gr_carrier *c, bool *ret_restart)
+{
+	int call, ran;
+
+	if (GR_LIKELY(!c->audit))
+		return gr_signal_deliver(ret_restart);
+	call = gr_audit_pauses();
+	ran = gr_signal_deliver(ret_restart);
+	gr_audit_goes_on(call);
+	return ran;
+}
+
 /* What the end of a green call has to see to: signals, restarts, turns for others.  Returns true when the call is to be made again. */
 static bool finish(struct gr_carrier *c, long *r)
 {
@@ -118,7 +130,7 @@ static bool finish(struct gr_carrier *c, long *r)
 	if (c->todo & GR_TODO_SIGNAL) {
 		c->todo &= ~GR_TODO_SIGNAL;
 		gr_signal_collect();
-		ran = gr_signal_deliver(&restart);
+		ran = deliver(c, &restart);
 	}
 	if (masked)
 		gr_signal_set_mask(mask);
