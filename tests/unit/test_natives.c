@@ -785,6 +785,80 @@ static int begin(void **state)
 	return gr_here() ? 0 : -1;
 }
 
+/* --- signals -------------------------------------------------------------------------------------------------------------------- */
+
+static volatile pthread_t handled_by;
+static volatile int handled_value, handled_times, mask_had_usr2, usr1_open;
+static pthread_t target;
+static sem_t told;
+
+static void on_usr1(int sig, siginfo_t *info, void *context)
+{
+	sigset_t now;
+
+	(void)sig, (void)context;
+	handled_by = pthread_self();
+	handled_value = info->si_code == SI_QUEUE ? info->si_value.sival_int : 0;
+	pthread_sigmask(SIG_BLOCK, NULL, &now);
+	mask_had_usr2 = sigismember(&now, SIGUSR2);
+	usr1_open = !sigismember(&now, SIGUSR1);
+	handled_times++;
+}
+
+static void *native_sends(void *arg)
+{
+	struct sigaction sa = { .sa_sigaction = on_usr1, .sa_flags = SA_SIGINFO | SA_NODEFER }, now;
+	sigset_t set;
+
+	(void)arg;
+	sigemptyset(&sa.sa_mask);
+	sigaddset(&sa.sa_mask, SIGUSR2);
+	assert_int_equal(sigaction(SIGUSR1, &sa, NULL), 0);
+	assert_int_equal(sigaction(SIGUSR1, NULL, &now), 0);
+	assert_ptr_equal(now.sa_sigaction, on_usr1);
+	assert_int_equal(sigaction(77, &sa, NULL), -1);
+	assert_int_equal(syscall(SYS_rt_sigaction, SIGUSR1, 8, NULL, 8), -1);
+	assert_int_equal(errno, EFAULT);
+	raise(SIGUSR1);
+	assert_int_equal(handled_times, 1);
+	assert_true(pthread_equal(handled_by, pthread_self()));
+	assert_true(mask_had_usr2 && usr1_open);
+	pthread_sigmask(SIG_BLOCK, NULL, &set);
+	assert_false(sigismember(&set, SIGUSR2));
+	sem_wait(&told);
+	assert_int_equal(pthread_sigqueue(target, SIGUSR1, (union sigval){ .sival_int = 42 }), 0);
+	return NULL;
+}
+
+static void *is_told(void *arg)
+{
+	(void)arg;
+	target = pthread_self();
+	sem_post(&told);
+	while (handled_times < 2)
+		grove_sleep(GROVE_MS(1));
+	return NULL;
+}
+
+/* The table of actions is one for all; a native thread's handlers run with the mask asked for, and it reaches a greenlet by pthread_kill(). */
+static void test_signals_of_native_threads(void **state)
+{
+	grove_greenlet *g;
+	pthread_t t;
+
+	(void)state;
+	sem_init(&told, 0, 0);
+	assert_non_null(g = grove_spawn(is_told, NULL));
+	assert_int_equal(pthread_create(&t, NULL, native_sends, NULL), 0);
+	assert_int_equal(grove_join(g, GROVE_SEC(20)), 0);
+	grove_release(g);
+	pthread_join(t, NULL);
+	assert_int_equal(handled_times, 2);
+	assert_int_equal(handled_value, 42);
+	assert_true(pthread_equal(handled_by, target));
+	signal(SIGUSR1, SIG_DFL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -801,6 +875,7 @@ int main(void)
 		api_test(test_robust_mutex_of_a_greenlet),
 		api_test(test_join_a_native_thread),
 		api_test(test_cancel_native_threads),
+		api_test(test_signals_of_native_threads),
 		api_test(test_hand_over_without_the_kernel),
 		api_test(test_flood_of_wakes),
 		api_test(test_each_operation_that_wakes),
