@@ -41,8 +41,8 @@
 #define HEAD		16
 #define SCRIPT_MAX	512
 #define TRACE_MAX	(1 << 18)
-#define HANG_MS		5000
-#define QUIET_MS	3000
+#define HANG_MS		15000
+#define QUIET_MS	10000
 #define COUNTERS	(1 << 17)
 
 struct server {
