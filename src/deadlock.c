@@ -171,6 +171,8 @@ static void identify(struct edge *e)
 		e->object = (uintptr_t)e->g->waits_on;
 		e->kind = gr_info_kind(e->g->waits_on);
 		e->holder = gr_object_holder(e->g->waits_on);
+		if (gr_is(e->g->waits_on, GR_GREENLET) && e->holder)
+			e->object = 0;
 		return;
 	}
 	if (!is_joined(e, e->object) && !is_mutex(e, e->object))

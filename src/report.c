@@ -84,7 +84,7 @@ static void put_greenlet(struct gr_report *r, const struct grove_greenlet *rec)
 {
 	char title[GR_API_NAME];
 
-	gr_report_put(r, "greenlet ");
+	gr_report_put(r, rec->name[0] ? "greenlet " : "");	/* else it is called so */
 	gr_report_put(r, gr_greenlet_title(rec, title, sizeof(title)));
 	gr_report_put(r, " (id ");
 	gr_report_number(r, rec->id, 10);
