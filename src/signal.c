@@ -410,7 +410,7 @@ int gr_signal_deliver(bool *ret_restart)
 	int ran = 0;
 
 	*ret_restart = true;
-	while (gr_signal_take(~g->sigmask, &info)) {
+	for (gr_signal_collect(); gr_signal_take(~g->sigmask, &info); gr_signal_collect()) {
 		int sig = info.si_signo;
 
 		if (gr_signal_ignored(sig))

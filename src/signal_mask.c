@@ -51,6 +51,8 @@ uint64_t gr_signal_let_in(void)
 
 uint64_t gr_signal_kernels(void)
 {
+	if (GR_UNLIKELY(gr_signal_full))
+		return ALL_SIGNALS & ~FAULTS;
 	return ~(gr_tally_any(&open) | gr_signal_of_timers | NEEDED | UNBLOCKABLE);
 }
 

@@ -23,10 +23,11 @@ static struct queues {
 	uint64_t to_forget;			/* atomic: ignored since the last look */
 	siginfo_t arrivals[ARRIVALS];		/* ring: written by the handler, read by gr_signal_collect() */
 	int arrivals_for[ARRIVALS];		/* tid, or 0: the process */
-	bool full;				/* the kernel blocks everything until there is room */
 	struct gr_greenlet *turn;		/* who had the last one that main did not want: the search for another begins here */
 	unsigned used;				/* nodes that hold a signal */
 } q = { .free = { &q.free, &q.free } };
+
+bool gr_signal_full;
 
 /* --- nodes ------------------------------------------------------------------------------------------------------------------ */
 
@@ -451,7 +452,7 @@ bool gr_signal_note(const siginfo_t *info, int tid)
 		gr_hub_kick();
 	if (room > SPARE)
 		return false;
-	return q.full = true;
+	return gr_signal_full = true;
 }
 
 static int hand_out(const siginfo_t *info, int tid)
@@ -476,8 +477,8 @@ void gr_signal_collect(void)
 			return;		/* no memory: later */
 		c->signals_collected++;
 	}
-	if (GR_UNLIKELY(q.full)) {
-		q.full = false;
+	if (GR_UNLIKELY(gr_signal_full)) {
+		gr_signal_full = false;
 		gr_signal_apply();
 	}
 }
@@ -499,6 +500,6 @@ void gr_signal_queue_fork_child(struct gr_greenlet *self)
 		forget_process(sig);
 	}
 	gr_carrier()->signals_collected = gr_carrier()->signals_arrived;
-	q.full = false;
+	gr_signal_full = false;
 	q.turn = NULL;
 }
