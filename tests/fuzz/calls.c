@@ -409,6 +409,7 @@ _Noreturn static void run(const uint8_t *script, size_t len)
 	handlers();
 	world_begin();
 	start_threads();
+	settle();			/* all are where they wait for their steps */
 	for (size_t i = 0; i + STEP_BYTES <= len && i < MAX_STEPS * STEP_BYTES; i += STEP_BYTES) {
 		s = malloc(sizeof(*s));
 		memcpy(s, script + i, STEP_BYTES);
