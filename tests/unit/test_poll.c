@@ -223,7 +223,7 @@ static void test_ppoll_mask_and_time(void **state)
 	(void)state;
 	fake_start(NULL);
 	fake_me.sigmask = 1;
-	fake_pending = true;			/* blocked: does not disturb */
+	fake_me.pending = FAKE_SIGNAL;			/* blocked: does not disturb */
 	assert_int_equal(green_ppoll(&pfd, 1, &ts, NULL, 0), 0);
 	assert_true(ts.tv_sec == 0 && ts.tv_nsec == 0);
 	ts = (struct timespec){ 1, 5 };
@@ -365,7 +365,7 @@ static void test_select_where_epoll_misleads(void **state)
 static int adds_signal(int n)
 {
 	writes(n);
-	fake_pending = true;
+	fake_me.pending = FAKE_SIGNAL;
 	return -EINTR;
 }
 
@@ -399,7 +399,7 @@ static void test_epoll(void **state)
 	assert_int_equal(green_epoll_wait(999, &got, 1, -1), -EBADF);
 	fake_start(NULL);
 	fake_me.sigmask = 1;
-	fake_pending = true;
+	fake_me.pending = FAKE_SIGNAL;
 	assert_int_equal(green_epoll_pwait(ep, &got, 1, 5, &none, 8), -EINTR);
 	assert_true(fake_me.restore_mask);
 	assert_int_equal(green_epoll_pwait(ep, &got, 1, 0, &none, 8), 0);	/* epoll_wait(0) does not look at signals */
