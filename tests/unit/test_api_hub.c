@@ -268,10 +268,12 @@ static void test_native_threads(void **state)
 	wake_fd = eventfd(0, EFD_CLOEXEC);
 	g = grove_spawn(waits_for_wake, NULL);
 	api_natives++;
+	gr_carrier()->outside++;		/* it is one of grove's own threads, which are known to come back only if that is said */
 	assert_int_equal(gr_native_thread(&thread, NULL, native, g), 0);
 	assert_int_equal(grove_run_forever(), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(grove_join(g, GROVE_FOREVER), 0);
+	gr_carrier()->outside--;
 	api_natives--;
 	assert_true(!strcmp(api_log, "soon woken stop") || !strcmp(api_log, "soon stop woken"));
 	grove_release(g);
