@@ -138,6 +138,7 @@ OWN(timer_create, signal, libc_threads, "SIGEV_THREAD_ID is aimed at the carrier
 OWN(timer_delete, signal, libc_threads, "as timer_create")
 OWN(timer_settime, signal, signal_timer, "as timer_create")
 OWN(timer_getoverrun, signal, signal_timer, "as timer_create")
+OWN(timer_gettime, signal, signal_timer, "the number of grove's own timer is nobody's")
 OWN(sigaltstack, signal, signal, "kept per greenlet")
 
 OFFLOAD(stat, path, paths, "the kernel's; a path that may lead to a server's file system: offload thread")
@@ -402,7 +403,6 @@ PASS(adjtimex, "sets the clock of the machine")
 PASS(alarm, "sets a timer, and returns before it runs out")
 PASS(getitimer, "reads a clock")
 PASS(setitimer, "sets a timer, and returns before it runs out")
-PASS(timer_gettime, "reads a clock")
 
 /* ipc */
 PASS(semget, "makes, removes or describes a queue")

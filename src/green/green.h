@@ -78,6 +78,7 @@ long green_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct ti
 long green_timer_create(clockid_t clock, const struct sigevent *event, int *ret_id);
 long green_timer_delete(int id);
 long green_timer_settime(int id, int flags, const struct itimerspec *at, struct itimerspec *was);
+long green_timer_gettime(int id, struct itimerspec *left);
 long green_timer_getoverrun(int id);
 long green_signalfd(int fd, const uint64_t *mask, size_t size);
 long green_signalfd4(int fd, const uint64_t *mask, size_t size, int flags);

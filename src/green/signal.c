@@ -249,6 +249,11 @@ long green_timer_settime(int id, int flags, const struct itimerspec *at, struct 
 	return r;
 }
 
+long green_timer_gettime(int id, struct itimerspec *left)
+{
+	return gr_preempt_is_timer(id) ? -EINVAL : raw(SYS_timer_gettime, id, left);
+}
+
 long green_timer_getoverrun(int id)
 {
 	int overrun = gr_signal_timer_overrun(id);

@@ -149,6 +149,9 @@ static void process_timers(void)
 	R("timer_gettime", timer_gettime(t, &left));
 	say("run out %d", left.it_value.tv_sec == 0 && left.it_value.tv_nsec == 0);
 	timer_delete(t);
+	for (long id = 0; id < 64; id++)	/* none is left, so no number is anybody's */
+		if (syscall(SYS_timer_gettime, id, &left) == 0 || errno != EINVAL)
+			say("timer %ld has a time", id);
 	say("-- SIGEV_THREAD");
 	struct sigevent ev = { .sigev_notify = SIGEV_THREAD, .sigev_notify_function = in_thread, .sigev_value.sival_int = 23 };
 	MUST(timer_create(CLOCK_MONOTONIC, &ev, &t));
