@@ -119,6 +119,8 @@ static long read_loop(struct gr_try *t, const struct iovec *iov, int n)
 	r = read_try(t, iov, n);
 	while (r == -EAGAIN && (r = gr_try_wait(t)) == 0)
 		r = read_try(t, iov, n);
+	if (r == 0 && t->waited && t->f->tty && gr_tty_orphaned(t->w.fd))
+		r = -EIO;		/* for who waits when it happens; later it is the end of the file */
 	gr_try_end(t);
 	return r;
 }

@@ -264,6 +264,17 @@ static long accepted(struct gr_fd *listener, long fd, int flags)
 }
 
 /*
+ * The kernel takes a number and a file before it waits.  So does this, and gives them back, since a socket is no directory.
+ * 0, -EMFILE or -ENFILE
+ */
+static long room_for_file(int socket)
+{
+	long r = raw(SYS_openat, socket, "x", O_RDONLY | O_CLOEXEC);
+
+	return r == -EMFILE || r == -ENFILE ? r : 0;
+}
+
+/*
  * accept() has no way to try: look first.  No other greenlet can come between the look and the call, but another process can, if it
  * has the listener too: then an offload thread does the waiting.
  */
@@ -278,7 +289,9 @@ long green_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 		return raw(SYS_accept4, fd, addr, len, flags);
 	while (r == -EAGAIN) {
 		if (!gr_ready_now(t.w.fd, GR_READ)) {
-			r = gr_try_wait(&t);
+			r = t.waited ? 0 : room_for_file(t.w.fd);
+			if (r == 0)
+				r = gr_try_wait(&t);
 			if (r < 0)
 				break;
 			r = -EAGAIN;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #define JOB_SIGNALS	(GR_SIGBIT(SIGTTIN) | GR_SIGBIT(SIGTTOU))
 
@@ -48,4 +49,12 @@ long gr_tty_read(int fd, const struct iovec *iov, int n)
 	r = gr_tty_end(fd, raw(SYS_readv, second, iov, n));
 	raw(SYS_close, second);
 	return r;
+}
+
+/* It is hung up by then, and answers nothing; but its name in /dev/pts went with its master, and with nothing else. */
+bool gr_tty_orphaned(int fd)
+{
+	struct stat st;
+
+	return raw(SYS_fstat, fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_nlink == 0;
 }

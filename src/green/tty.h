@@ -17,4 +17,7 @@ long gr_tty_read(int fd, const struct iovec *iov, int n);
 void gr_tty_begin(void);
 long gr_tty_end(int fd, long r);
 
+/* Is @fd a pseudo-terminal whose master is closed? */
+bool gr_tty_orphaned(int fd);
+
 #endif
