@@ -105,6 +105,14 @@ void gr_preempt_pause(void)
 		rest(c, GR_TICK_IDLE);
 }
 
+void gr_preempt_go_on(void)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (c->tick == GR_TICK_IDLE)
+		gr_preempt_needed(c);
+}
+
 void gr_preempt_watch(void (*fn)(const ucontext_t *uc, bool inside))
 {
 	p.watch = fn;

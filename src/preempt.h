@@ -40,8 +40,9 @@ void gr_preempt_tick(ucontext_t *uc);
 /* At each tick @fn is called first, inside; @inside: it was so before.  Ticks then go on for as long as greenlets run.  For --audit. */
 void gr_preempt_watch(void (*fn)(const ucontext_t *uc, bool inside));
 
-/* No tick comes from now on, and none is pending, until greenlets are switched again: a new program image would die of it. */
+/* No tick comes from now on, and none is pending: a new program image would die of it.  _go_on: there is none after all. */
 void gr_preempt_pause(void);
+void gr_preempt_go_on(void);
 
 /* Timers are not inherited. */
 void gr_preempt_fork_child(void);

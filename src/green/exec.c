@@ -12,13 +12,19 @@ static void begin(void)
 	gr_signal_exec_begins();
 }
 
+static void failed(void)
+{
+	gr_signal_exec_failed();
+	gr_preempt_go_on();
+}
+
 long green_execve(const char *path, char *const argv[], char *const envp[])
 {
 	long r;
 
 	begin();
 	r = raw(SYS_execve, path, argv, envp);
-	gr_signal_exec_failed();
+	failed();
 	return r;
 }
 
@@ -28,6 +34,6 @@ long green_execveat(int dir, const char *path, char *const argv[], char *const e
 
 	begin();
 	r = raw(SYS_execveat, dir, path, argv, envp, flags);
-	gr_signal_exec_failed();
+	failed();
 	return r;
 }

@@ -28,6 +28,20 @@ static void atomic(void)
 	say("a flag set by another thread was seen");
 }
 
+/* A new program that cannot be run changes nothing. */
+static void failed_exec(void)
+{
+	char *args[] = { "none", NULL };
+	pthread_t t;
+
+	flag = 0;
+	t = start(set_flag, NULL);
+	R("execv", execv("/nonexistent/program", args));
+	while (!flag)
+		continue;
+	join(t);
+}
+
 /* --- the others run ------------------------------------------------------------------------------------------------------------ */
 
 static pthread_spinlock_t spin;
@@ -433,6 +447,7 @@ int main(void)
 {
 	t_begin();
 	atomic();
+	failed_exec();
 	spinning();
 	loops();
 	descriptors();
