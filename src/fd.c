@@ -429,7 +429,7 @@ void gr_fd_close(int fd)
 	if (!gr_list_empty(&f->waiters[GR_READ]) || !gr_list_empty(&f->waiters[GR_WRITE]))
 		move_waiters(f);
 	if (GR_UNLIKELY(f->ring != NULL))
-		gr_ring_closed(f->ring);
+		gr_ring_closed(f->ring, fd);
 	gr_hub_unwatch(f, fd);
 	f->gen++;
 	f->ring = NULL;

@@ -108,6 +108,28 @@ static void drop_event(struct ring *r)
 	r->ours = false;
 }
 
+static bool is_registered(int fd)
+{
+	for (size_t i = 0; i < GR_LENGTH(rings.registered); i++)
+		if (rings.registered[i] == fd + 1)
+			return true;
+	return false;
+}
+
+/* The kernel knows the ring by an index, and goes on when its descriptor is closed: then a duplicate of ours stands for that. */
+static bool keep_registered(struct ring *r, int fd)
+{
+	int kept = is_registered(fd) ? gr_own_fd_dup(fd) : NO_RING;
+	struct gr_fd *f = kept < 0 ? NULL : gr_fd_peek(kept);
+
+	for (size_t i = 0; i < GR_LENGTH(rings.registered); i++)
+		if (rings.registered[i] == fd + 1)
+			rings.registered[i] = f ? kept + 1 : 0;
+	if (f)
+		f->ring = r;
+	return f != NULL;
+}
+
 static void release(struct ring *r)
 {
 	if (!r->closed || r->users)
@@ -117,8 +139,10 @@ static void release(struct ring *r)
 	gr_list_push(&rings.free, &r->link);
 }
 
-void gr_ring_closed(struct ring *r)
+void gr_ring_closed(struct ring *r, int fd)
 {
+	if (keep_registered(r, fd))
+		return;
 	r->closed = true;
 	release(r);
 }
@@ -158,9 +182,14 @@ static void note_registered(const struct io_uring_rsrc_update *updates, unsigned
 {
 	struct io_uring_rsrc_update u;
 
-	for (unsigned i = 0; i < n && gr_user_read(&u, &updates[i], sizeof(u)) == 0; i++)
+	for (unsigned i = 0; i < n && gr_user_read(&u, &updates[i], sizeof(u)) == 0; i++) {
+		int was = u.offset < GR_LENGTH(rings.registered) ? rings.registered[u.offset] - 1 : NO_RING;
+
 		if (u.offset < GR_LENGTH(rings.registered))
 			rings.registered[u.offset] = in ? (int)u.data + 1 : 0;
+		if (was >= 0 && gr_is_own_fd(was) && !is_registered(was))
+			gr_own_fd_close(was);		/* kept by keep_registered() */
+	}
 }
 
 /* A ring has one eventfd, and ours must not be seen. */

@@ -9,9 +9,9 @@
 /* The program has mapped a part of a descriptor that may be a ring: @what is the offset. */
 void gr_ring_mapped(int fd, uint64_t what, uintptr_t at);
 
-/* The last is gone that the record was kept for: the descriptor is being closed. */
+/* The descriptor is being closed. */
 struct ring;
-void gr_ring_closed(struct ring *r);
+void gr_ring_closed(struct ring *r, int fd);
 
 /* In a forked child: the indexes of registered rings were a kernel thread's. */
 void gr_ring_forked(void);

@@ -430,6 +430,35 @@ static void registered(void)
 	unmake(&r);
 }
 
+/* The index is as good as the descriptor, also when that is closed, and its number is another file's. */
+static void registered_and_closed(void)
+{
+	struct io_uring_rsrc_update u = { .offset = ~0u };
+	struct __kernel_timespec ms50 = { 0, 50000000 };
+	struct ring r;
+	int p[2];
+
+	say("-- registered and closed");
+	MUST(make(&r, 0));
+	u.data = (uint64_t)r.fd;
+	if (syscall(SYS_io_uring_register, r.fd, IORING_REGISTER_RING_FDS, &u, 1) != 1) {
+		say("not known to this kernel");
+		return;
+	}
+	MUST(close(r.fd));
+	MUST(pipe(p));
+	MUST(write(p[1], "x", 1));
+	prepare(&r, IORING_OP_TIMEOUT, -1, &ms50, 1, 8);
+	R("wait by index", syscall(SYS_io_uring_enter, u.offset, take_prepared(&r), 1, IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING,
+				   NULL, 0));
+	take(&r, "by index");
+	u.data = 0;
+	R("unregister by index", syscall(SYS_io_uring_register, u.offset, IORING_UNREGISTER_RING_FDS | 1u << 31, &u, 1));
+	R("gone", syscall(SYS_io_uring_enter, u.offset, 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, 0));
+	MUST(close(p[0]));
+	MUST(close(p[1]));
+}
+
 int main(void)
 {
 	struct ring r;
@@ -449,5 +478,6 @@ int main(void)
 	together();
 	server();
 	registered();
+	registered_and_closed();
 	return 0;
 }
