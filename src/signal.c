@@ -105,16 +105,22 @@ void gr_signal_reset(int sig)
 	gr_signal_set_kernel_action(sig);
 }
 
-static void set_action(int sig, const struct gr_action *a)
+/* What it was; the new one, if @a.  With all signals blocked, since on a native thread a handler takes the lock. */
+static struct gr_action exchange_action(int sig, const struct gr_action *a)
 {
 	uint64_t all = ALL_SIGNALS, mask;
+	struct gr_action was;
 
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, 8);
 	lock();
-	s.actions[sig] = *a;
-	gr_signal_set_kernel_action(sig);
+	was = s.actions[sig];
+	if (a) {
+		s.actions[sig] = *a;
+		gr_signal_set_kernel_action(sig);
+	}
 	unlock();
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+	return was;
 }
 
 long gr_signal_action(int sig, const struct gr_action *act, struct gr_action *old)
@@ -125,14 +131,15 @@ long gr_signal_action(int sig, const struct gr_action *act, struct gr_action *ol
 		return -EINVAL;
 	if (act && gr_user_read(&now, act, sizeof(now)) < 0)
 		return -EFAULT;
-	was = gr_signal_get_action(sig);
 	if (act) {
 		now.mask &= ~UNBLOCKABLE;
 		now.flags &= KNOWN_FLAGS;
-		set_action(sig, &now);
-		if (gr_signal_ignored(sig) && raw(SYS_gettid) == gr_carrier()->tid)
+	}
+	was = exchange_action(sig, act ? &now : NULL);
+	if (act && gr_signal_ignored(sig)) {
+		if (raw(SYS_gettid) == gr_carrier()->tid)
 			gr_signal_forget(sig);
-		else if (gr_signal_ignored(sig))
+		else
 			gr_signal_forget_later(sig);
 	}
 	return old ? gr_user_write(old, &was, sizeof(was)) : 0;
