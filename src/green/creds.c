@@ -46,7 +46,7 @@ long green_seccomp(long a, long b, long c)
 static long alone(long nr, long a, long b)
 {
 	struct timespec moment = { 0, 50000 };
-	bool others = gr_offload_end_idle() | gr_watchdog_end();
+	bool idle = gr_offload_end_idle(), watchdog = gr_watchdog_end(), others = idle || watchdog;
 	long r = raw(nr, a, b);
 
 	for (int i = 0; i < 100 && r == -EINVAL && others; i++) {
