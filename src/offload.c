@@ -19,14 +19,11 @@
 #include "signal.h"
 #include <errno.h>
 #include <linux/futex.h>
-#include <linux/sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
 #define WORKER_SIZE	(32u * 1024)	/* stack and record; three pages of it are touched */
-#define THREAD_FLAGS	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | \
-			 CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
 /* On the stack of the greenlet that is parked for it. */
 struct job {
@@ -207,7 +204,6 @@ bool gr_offload_is_thread(void)
 
 static long new_worker(struct job *job)
 {
-	uint64_t all = ~0ull, mask;
 	struct worker *w;
 	long r = raw(SYS_mmap, 0, WORKER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -221,9 +217,7 @@ static long new_worker(struct job *job)
 	w->generation = pool.generation;
 	w->tls[0] = w->tls[2] = (uintptr_t)w->tls;
 	w->tls[3] = (uintptr_t)&pool;
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(mask));	/* it has no handlers of the program's to run */
-	r = gr_raw_clone_thread(THREAD_FLAGS, (void *)((uintptr_t)w & ~63ul), w->tls, &w->tid, work, w);
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof(mask));
+	r = gr_raw_thread(w, w->tls, &w->tid, work, w);
 	if (raw_failed(r)) {
 		raw(SYS_munmap, memory_of(w), WORKER_SIZE);
 		return r;

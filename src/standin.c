@@ -11,14 +11,11 @@
 #include <errno.h>
 #include <link.h>
 #include <linux/futex.h>
-#include <linux/sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
 #define SIZE		(16u * 1024)	/* stack and record; two pages of it are touched */
-#define THREAD_FLAGS	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | \
-			 CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 #define ROBUST_SIZE	24		/* of struct robust_list_head */
 
 enum { IDLE, JOB, END };
@@ -94,7 +91,6 @@ static void job_done(struct gr_note *note)
 
 static struct gr_standin *new(void *robust)
 {
-	uint64_t every = ~0ull, mask;
 	struct gr_standin *s;
 	long r = raw(SYS_mmap, 0, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -104,9 +100,7 @@ static struct gr_standin *new(void *robust)
 	s->robust = robust;
 	s->note.fn = job_done;
 	s->tls[0] = s->tls[2] = (uintptr_t)s->tls;
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, &every, &mask, sizeof(mask));	/* signals are the carrier's */
-	r = gr_raw_clone_thread(THREAD_FLAGS, (void *)((uintptr_t)s & ~63ul), s->tls, &s->tid, stand_in, s);
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof(mask));
+	r = gr_raw_thread(s, s->tls, &s->tid, stand_in, s);
 	if (raw_failed(r)) {
 		raw(SYS_munmap, (char *)s + sizeof(*s) - SIZE, SIZE);
 		return NULL;

@@ -13,7 +13,6 @@
 #include "stats.h"
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,8 +20,6 @@
 #include <time.h>
 
 #define STACK		(64u * 1024)
-#define THREAD_FLAGS	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | \
-			 CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 #define TEXT		256
 
 static struct watchdog {
@@ -186,7 +183,6 @@ static bool can_see(void)
 
 void gr_watchdog_start(void)
 {
-	uint64_t all = ~0ull, mask;
 	long p;
 
 	if (w.blind || __atomic_load_n(&w.tid, __ATOMIC_ACQUIRE))
@@ -202,9 +198,7 @@ void gr_watchdog_start(void)
 	}
 	w.tls[0] = w.tls[2] = (uintptr_t)w.tls;
 	__atomic_store_n(&w.end, 0, __ATOMIC_RELEASE);
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(mask));	/* signals are not for it */
-	gr_raw_clone_thread(THREAD_FLAGS, (char *)w.stack + STACK, w.tls, &w.tid, watch, NULL);
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof(mask));
+	gr_raw_thread((char *)w.stack + STACK, w.tls, &w.tid, watch, NULL);
 }
 
 void gr_watchdog_wake(void)

@@ -63,6 +63,7 @@ void gr_arch_keep_pkru(const void *context);
 
 /* Copies between program memory and ours; a fault inside makes them return 1.  gate.S; signal.c moves rip to the fix-up. */
 int gr_user_copy(void *to, const void *from, size_t n);
+int gr_user_touch(uint32_t *word);
 extern const char gr_user_copy_begin[], gr_user_copy_end[], gr_user_copy_fault[];
 
 /* The signal return for handlers of our own */
@@ -80,6 +81,9 @@ extern const char gr_gate[];
 /* A kernel thread of our own that runs fn(arg) on a stack of its own, then exits; it never returns into the caller's frames.
  * @flags: CLONE_*; @tid: for CLONE_PARENT_SETTID and CLONE_CHILD_CLEARTID.  The tid, or -errno. */
 long gr_raw_clone_thread(unsigned long flags, void *stack_top, void *tls, int *tid, void (*fn)(void *), void *arg);
+
+/* The same with the flags of a thread of this process, and all signals blocked.  *tid is cleared and woken when it has ended. */
+long gr_raw_thread(void *stack_top, void *tls, int *tid, void (*fn)(void *), void *arg);
 
 /* The system call call[0] with arguments call[1..6].  -EINTR when *cancelled; to break it off, set that and then send the signal whose
  * handler is gr_interrupt_handler(): see clone.S for why no moment is missed. */
