@@ -465,6 +465,7 @@ void gr_fd_fork_child(void)
 			if (f->own && !shared) {
 				raw(SYS_close, f->fd);
 				f->own = false;
+				f->ring = NULL;
 				f->kind = GR_KIND_NEW;
 				f->movers = 0;
 			}

@@ -6,6 +6,7 @@
  * (IORING_SETUP_COOP_TASKRUN: it is not interrupted for it), so the hub asks the kernel as long as requests are under way.
  */
 #include "uring.h"
+#include "clock.h"
 #include "hub.h"
 #include "raw.h"
 #include "sched.h"
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 
 #define ENTRIES		256u
+#define AGAIN		GR_MS(1)	/* when to cancel again where that could not be submitted */
 #ifndef IORING_SETUP_COOP_TASKRUN
 #define IORING_SETUP_COOP_TASKRUN (1u << 8)
 #endif
@@ -191,27 +193,30 @@ long gr_uring_readv(int fd, const struct iovec *iov, int n, off_t at)
 
 /* --- futexes -------------------------------------------------------------------------------------------------------------------------- */
 
-/* Its completion comes all the same: that it was cancelled, or that it was woken just then. */
-static void cancel(struct request *r)
+/* Its completion comes all the same: that it was cancelled, or that it was woken just then.  False: the kernel had no room for this now. */
+static bool cancel(struct request *r)
 {
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = (uintptr_t)r };
+	bool taken = submit(&sqe);
 
-	submit(&sqe);
 	gr_uring_done();
+	return taken;
 }
 
 /* What broke it off, or 0 */
 static int wait_for(struct request *r, gr_time deadline)
 {
+	bool cancelled = false;
 	int broken = 0;
 
 	while (!r->done) {
-		int parked = gr_park("futex", broken ? GR_NEVER : deadline, GR_PARK_OUTSIDE | (broken ? 0 : GR_PARK_INTR));
+		gr_time until = !broken ? deadline : cancelled ? GR_NEVER : gr_deadline(AGAIN);
+		int parked = gr_park("futex", until, GR_PARK_OUTSIDE | (broken ? 0 : GR_PARK_INTR));
 
-		if (parked < 0 && !broken && !r->done) {
-			broken = parked;
-			cancel(r);
-		}
+		if (!broken && !r->done)
+			broken = parked < 0 ? parked : 0;
+		if (broken && !cancelled && !r->done)
+			cancelled = ring.state == FORBIDDEN || cancel(r);
 	}
 	return broken;
 }
@@ -240,9 +245,9 @@ long gr_uring_futex_wait(const uint32_t *uaddr, unsigned flags, uint32_t val, ui
 /* Reads under way need no call of ours to end.  Who waits for a futex wakes up, as he may at any time, and waits on a thread. */
 void gr_uring_forbid(void)
 {
-	ring.state = FORBIDDEN;
 	gr_list_each_safe(it, &ring.futexes)
 		cancel(gr_container(it, struct request, link));
+	ring.state = FORBIDDEN;
 }
 
 /* The rings are not mapped here, and the descriptor was closed with the others of ours. */
