@@ -41,8 +41,7 @@ static const struct {
 static const struct {
 	const char *names, *text;
 } remarks[] = {
-	{ "vfork posix_spawn posix_spawnp popen system",
-	  "while a child starts another program all threads stand still, as the kernel has it for one" },
+	{ "vfork", "until the child executes another program all threads stand still, as the kernel has it for one" },
 	{ "dlopen dlmopen", "libraries that are loaded later are not looked at here; their calls are treated in the same way" },
 	{ "syscall", "which system calls are made by number is not seen here; they are treated in the same way" },
 	{ "pthread_setaffinity_np pthread_setschedparam pthread_setschedprio sched_setaffinity sched_setscheduler sched_setparam "

@@ -2,7 +2,7 @@
  * offload.h - kernel threads that make one blocking system call each, while the greenlet that wanted it is parked
  *
  * The threads are made with clone() by hand and run only raw.h code on small stacks of their own: no libc, no thread-local storage
- * beyond a dummy block, all signals blocked except the one used to interrupt them.  They exist only once something was
+ * beyond a dummy block, all signals blocked except the one used to interrupt them, and SIGSYS.  They exist only once something was
  * offloaded, grow on demand, and end after being idle for a while.  A result comes back over a lock-free list and an eventfd in the hub.
  *
  * A call made there is the process' own in all but what belongs to a kernel thread: signals that a call raises for its caller (SIGPIPE,
