@@ -194,7 +194,7 @@ static void note_word(struct gr_futex_waiter *w)
 	if (!w->g->edge)
 		return;
 	e = &d.edges[w->g->edge - 1];
-	e->object = w->key;
+	e->object = (uintptr_t)gr_futex_word(w->key);
 	e->pi = w->kind == GR_FUTEX_PI;
 }
 

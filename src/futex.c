@@ -135,25 +135,28 @@ static long requeue_here(uintptr_t from, long wake, long move, uintptr_t to)
 
 /* --- arguments ---------------------------------------------------------------------------------------------------------------- */
 
+/*
+ * For a word without FUTEX_PRIVATE_FLAG the kernel wants the page.  One that is anonymous and read-only is none: it never changes.  Where it
+ * cannot be written the kernel tells; it is asked to move nobody.
+ */
+static long check_page(const uint32_t *uaddr)
+{
+	long r;
+
+	if (GR_LIKELY(gr_user_writable((uint32_t *)uaddr) == 0))
+		return 0;
+	r = raw(SYS_futex, uaddr, FUTEX_REQUEUE, 0, 0, uaddr, 0);
+	return r < 0 ? r : 0;
+}
+
 long gr_futex_check_word(const uint32_t *uaddr, int op)
 {
-	uint32_t v;
 
 	if ((uintptr_t)uaddr % sizeof(*uaddr))
 		return -EINVAL;
 	if ((uintptr_t)uaddr >= USER_TOP)
 		return -EFAULT;
-	return op & FUTEX_PRIVATE_FLAG ? 0 : gr_user_read(&v, uaddr, sizeof(v));
-}
-
-/* The kernel does an atomic "or 0" for us, and says EFAULT where we would fault. */
-long gr_futex_check_writable(uint32_t *uaddr)
-{
-	static uint32_t nobody_waits_here;
-	long r = raw(SYS_futex, &nobody_waits_here, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 1, 0, uaddr,
-		     FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_LT, -2048));
-
-	return r < 0 ? r : 0;
+	return op & FUTEX_PRIVATE_FLAG ? 0 : check_page(uaddr);
 }
 
 static bool takes_timeout(int cmd)
@@ -224,9 +227,9 @@ static long has_value(const uint32_t *uaddr, uint32_t val)
 	return now == val ? 0 : -EAGAIN;
 }
 
-static long wait_here(uint32_t *uaddr, uint32_t val, gr_time deadline, bool timed, uint32_t bitset)
+static long wait_here(uint32_t *uaddr, int op, uint32_t val, gr_time deadline, bool timed, uint32_t bitset)
 {
-	struct gr_futex_waiter w = { .key = (uintptr_t)uaddr, .g = gr_carrier()->current, .bitset = bitset };
+	struct gr_futex_waiter w = { .key = gr_futex_key(uaddr, op), .g = gr_carrier()->current, .bitset = bitset };
 	long r = has_value(uaddr, val);
 
 	if (r < 0)
@@ -248,7 +251,7 @@ static long wait_here(uint32_t *uaddr, uint32_t val, gr_time deadline, bool time
 static long wait_either(uint32_t *uaddr, int op, uint32_t val, const void *timeout, gr_time deadline, uint32_t bitset)
 {
 	return gr_futex_waits_in_kernel(uaddr, op, val) ? wait_in_kernel(uaddr, op, val, timeout, deadline, bitset) :
-							  wait_here(uaddr, val, deadline, timeout != NULL, bitset);
+							  wait_here(uaddr, op, val, deadline, timeout != NULL, bitset);
 }
 
 /*
@@ -277,7 +280,7 @@ static long wait(uint32_t *uaddr, int op, uint32_t val, const void *timeout, gr_
 /* The kernel's queue for what is left of @n; it wakes one even when @n is 0 or less. */
 static long wake_both(uint32_t *uaddr, int op, int n, uint32_t bitset)
 {
-	long here = gr_futex_wake_here((uintptr_t)uaddr, n, bitset), there;
+	long here = gr_futex_wake_here(gr_futex_key(uaddr, op), n, bitset), there;
 
 	if (here < 0 || (here && here >= n))
 		return here;
@@ -301,10 +304,20 @@ long gr_futex_wake_word(uint32_t *uaddr, int op, int n, uint32_t bitset)
 
 int gr_futex_wake(uint32_t *uaddr, int n)
 {
-	return (int)gr_futex_wake_word(uaddr, FUTEX_WAKE, n, FUTEX_BITSET_MATCH_ANY);
+	return (uintptr_t)uaddr % sizeof(*uaddr) ? -EINVAL : (int)wake_both(uaddr, FUTEX_WAKE, n, FUTEX_BITSET_MATCH_ANY);
 }
 
-static long requeue(uint32_t *uaddr, int op, int n, int move, uint32_t *uaddr2, const uint32_t *cmp)
+static long requeue_there(uint32_t *uaddr, int op, long n, long move, uint32_t *uaddr2, int op2, const uint32_t *cmp)
+{
+	struct futex_waitv words[2] = {
+		{ .uaddr = (uintptr_t)uaddr, .flags = FUTEX_32 | (op & FUTEX_PRIVATE_FLAG), .val = cmp ? *cmp : 0 },
+		{ .uaddr = (uintptr_t)uaddr2, .flags = FUTEX_32 | (op2 & FUTEX_PRIVATE_FLAG) },
+	};
+
+	return op == op2 ? raw(SYS_futex, uaddr, op, n, move, uaddr2, cmp ? *cmp : 0) : raw(SYS_futex_requeue, words, 0, n, move);
+}
+
+long gr_futex_requeue(uint32_t *uaddr, int op, int n, int move, uint32_t *uaddr2, int op2, const uint32_t *cmp)
 {
 	bool kernel = gr_futex_in_kernel(uaddr, op);
 	long here, there, total = (long)n + move;
@@ -313,20 +326,20 @@ static long requeue(uint32_t *uaddr, int op, int n, int move, uint32_t *uaddr2, 
 		return -EINVAL;
 	here = gr_futex_check_word(uaddr, op);
 	if (here == 0)
-		here = gr_futex_check_word(uaddr2, op);
+		here = gr_futex_check_word(uaddr2, op2);
 	if (here < 0)
 		return here;
 	if (cmp)
 		here = has_value(uaddr, *cmp);
 	if (here < 0)
 		return here;
-	if (kernel != gr_futex_in_kernel(uaddr2, op))	/* from one kind of queue to the other nobody can be moved, but woken */
+	if (kernel != gr_futex_in_kernel(uaddr2, op2))	/* from one kind of queue to the other nobody can be moved, but woken */
 		return total ? wake_both(uaddr, op, total > INT32_MAX ? INT32_MAX : (int)total, FUTEX_BITSET_MATCH_ANY) : 0;
-	here = requeue_here((uintptr_t)uaddr, n, move, (uintptr_t)uaddr2);
+	here = requeue_here(gr_futex_key(uaddr, op), n, move, gr_futex_key(uaddr2, op2));
 	if (here < 0 || !kernel || here == total)
 		return here;
 	__atomic_store_n(&gr_futex_natives_moved, 1, __ATOMIC_SEQ_CST);
-	there = raw(SYS_futex, uaddr, op, here < n ? n - here : 0, here < n ? move : total - here, uaddr2, cmp ? *cmp : 0);
+	there = requeue_there(uaddr, op, here < n ? n - here : 0, here < n ? move : total - here, uaddr2, op2, cmp);
 	return there < 0 ? (here ? here : there) : here + there;
 }
 
@@ -388,7 +401,7 @@ static long wake_op(uint32_t *uaddr, int op, int n, int n2, uint32_t *uaddr2, ui
 	if (r == 0)
 		r = gr_futex_check_word(uaddr2, op);
 	if (r == 0)
-		r = gr_futex_check_writable(uaddr2);
+		r = gr_user_writable(uaddr2);
 	if (r == 0)
 		r = operate(uaddr2, code, &old);
 	if (r == 0)
@@ -434,9 +447,9 @@ long green_futex(uint32_t *uaddr, int op, uint32_t val, uintptr_t timeout_or_val
 	case FUTEX_WAKE_BITSET:
 		return gr_futex_wake_word(uaddr, op, n, val3);
 	case FUTEX_REQUEUE:
-		return requeue(uaddr, op, n, val2, uaddr2, NULL);
+		return gr_futex_requeue(uaddr, op, n, val2, uaddr2, op, NULL);
 	case FUTEX_CMP_REQUEUE:
-		return requeue(uaddr, op, n, val2, uaddr2, &val3);
+		return gr_futex_requeue(uaddr, op, n, val2, uaddr2, op, &val3);
 	case FUTEX_WAKE_OP:
 		return wake_op(uaddr, op, n, val2, uaddr2, val3);
 	case FUTEX_LOCK_PI:

@@ -1,7 +1,8 @@
 /*
  * futex.h - futex(2) for greenlets: the same words in the same memory, waiters parked here instead of in the kernel
  *
- * Keys are addresses, so FUTEX_PRIVATE_FLAG does not matter (pthread_join waits with a shared futex on private memory).
+ * As in the kernel, waits and wakes with FUTEX_PRIVATE_FLAG and those without do not meet, although the memory be the same (pthread_join
+ * waits with a shared futex on private memory).
  * Only words in memory mapped MAP_SHARED, which another process may see, need the kernel's queues: such waits go through io_uring or to an
  * offload thread, such wakes to the kernel.  map.h knows which memory that is.
  *

@@ -103,13 +103,13 @@ static long at_least_one(uint32_t n)
 }
 
 /* One that is unwound out of its wait (pthread_cancel) stays counted, which only costs. */
-static long wait_counted(long nr, uintptr_t uaddr, long b, long c, long d, long e, long f)
+static long wait_counted(long nr, uintptr_t key, long a, long b, long c, long d, long e, long f)
 {
-	uint32_t *count = &gr_futex_count_of(uaddr)->natives;
+	uint32_t *count = &gr_futex_count_of(key)->natives;
 	long r;
 
 	__atomic_fetch_add(count, 1, __ATOMIC_SEQ_CST);
-	r = raw(nr, uaddr, b, c, d, e, f);
+	r = raw(nr, a, b, c, d, e, f);
 	__atomic_fetch_sub(count, 1, __ATOMIC_RELAXED);
 	return r;
 }
@@ -127,12 +127,12 @@ static long native_waitv(long a, long b, long c, long d, long e)
 	return raw(SYS_futex_waitv, a, b, c, d, e);
 }
 
-static long native_wake(uintptr_t uaddr, long mask, int n, long flags)
+static long native_wake(uint32_t *uaddr, long mask, int n, long flags)
 {
 	long r = raw(SYS_futex_wake, uaddr, mask, n, flags);
 
 	if (r >= 0 && n)
-		wake_greenlets(uaddr, at_least_one((uint32_t)n) - r, (uint32_t)mask);
+		wake_greenlets(gr_futex_key(uaddr, (int)flags), at_least_one((uint32_t)n) - r, (uint32_t)mask);
 	return r;
 }
 
@@ -143,35 +143,36 @@ static long native_requeue(const struct futex_waitv *words, long flags, int n, i
 	__atomic_store_n(&gr_futex_natives_moved, 1, __ATOMIC_SEQ_CST);
 	r = raw(SYS_futex_requeue, words, flags, n, move);
 	if (r >= 0)
-		wake_greenlets(words[0].uaddr, (long)n + move - r, FUTEX_BITSET_MATCH_ANY);
+		wake_greenlets(gr_futex_key((uint32_t *)(uintptr_t)words[0].uaddr, (int)words[0].flags), (long)n + move - r, FUTEX_BITSET_MATCH_ANY);
 	return r;
 }
 
 static long native_futex(uint32_t *uaddr, int op, uint32_t n, uintptr_t n2, uint32_t *uaddr2, uint32_t val3)
 {
+	uintptr_t key = gr_futex_key(uaddr, op);
 	int cmd = op & FUTEX_CMD_MASK;
 	long r;
 
 	if (cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET)
-		return wait_counted(SYS_futex, (uintptr_t)uaddr, op, n, (long)n2, (long)uaddr2, val3);
+		return wait_counted(SYS_futex, key, (long)uaddr, op, n, (long)n2, (long)uaddr2, val3);
 	not_countable(cmd);
 	r = raw(SYS_futex, uaddr, op, n, n2, uaddr2, val3);
 	if (r < 0)
 		return r;
 	switch (cmd) {
 	case FUTEX_WAKE:
-		wake_greenlets((uintptr_t)uaddr, at_least_one(n) - r, FUTEX_BITSET_MATCH_ANY);
+		wake_greenlets(key, at_least_one(n) - r, FUTEX_BITSET_MATCH_ANY);
 		break;
 	case FUTEX_WAKE_BITSET:
-		wake_greenlets((uintptr_t)uaddr, at_least_one(n) - r, val3);
+		wake_greenlets(key, at_least_one(n) - r, val3);
 		break;
 	case FUTEX_REQUEUE:		/* who would have been moved is woken, and finds out by himself where to wait */
 	case FUTEX_CMP_REQUEUE:
-		wake_greenlets((uintptr_t)uaddr, (long)(int)n + (int)n2 - r, FUTEX_BITSET_MATCH_ANY);
+		wake_greenlets(key, (long)(int)n + (int)n2 - r, FUTEX_BITSET_MATCH_ANY);
 		break;
 	case FUTEX_WAKE_OP:		/* how many of each word were woken, and whether the second was to be, we are not told */
-		wake_greenlets((uintptr_t)uaddr, at_least_one(n), FUTEX_BITSET_MATCH_ANY);
-		wake_greenlets((uintptr_t)uaddr2, at_least_one((uint32_t)n2), FUTEX_BITSET_MATCH_ANY);
+		wake_greenlets(key, at_least_one(n), FUTEX_BITSET_MATCH_ANY);
+		wake_greenlets(gr_futex_key(uaddr2, op), at_least_one((uint32_t)n2), FUTEX_BITSET_MATCH_ANY);
 		break;
 	}
 	return r;
@@ -190,9 +191,9 @@ long gr_futex_native_call(long nr, long a, long b, long c, long d, long e, long 
 	case SYS_futex_waitv:
 		return native_waitv(a, b, c, d, e);
 	case SYS_futex_wait:
-		return wait_counted(nr, (uintptr_t)a, b, c, d, e, f);
+		return wait_counted(nr, gr_futex_key((uint32_t *)a, (int)d), a, b, c, d, e, f);
 	case SYS_futex_wake:
-		return native_wake((uintptr_t)a, b, (int)c, d);
+		return native_wake((uint32_t *)a, b, (int)c, d);
 	}
 	return native_requeue((const struct futex_waitv *)a, b, (int)c, (int)d);
 }

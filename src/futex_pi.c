@@ -41,9 +41,9 @@ static void run_handlers(void)
 }
 
 /* 0 or -ETIMEDOUT, or -GR_ERESTART: look at the word again */
-static long wait_for_owner(uint32_t *word, gr_time deadline)
+static long wait_for_owner(uint32_t *word, int op, gr_time deadline)
 {
-	struct gr_futex_waiter w = { .key = (uintptr_t)word, .g = gr_carrier()->current, .bitset = FUTEX_BITSET_MATCH_ANY,
+	struct gr_futex_waiter w = { .key = gr_futex_key(word, op), .g = gr_carrier()->current, .bitset = FUTEX_BITSET_MATCH_ANY,
 				     .kind = GR_FUTEX_PI };
 	int r;
 
@@ -59,13 +59,13 @@ static long wait_for_owner(uint32_t *word, gr_time deadline)
 	return r == -ETIMEDOUT ? r : -GR_ERESTART;
 }
 
-static long lock_here(uint32_t *word, gr_time deadline, bool try)
+static long lock_here(uint32_t *word, int op, gr_time deadline, bool try)
 {
 	uint32_t me = own_tid(), v;
 	long r;
 
 	do {
-		struct gr_futex_waiter *first = gr_futex_first((uintptr_t)word);
+		struct gr_futex_waiter *first = gr_futex_first(gr_futex_key(word, op));
 
 		v = get(word);
 		if (owner_of(v) == me)
@@ -84,7 +84,7 @@ static long lock_here(uint32_t *word, gr_time deadline, bool try)
 			return -ESRCH;
 		if (try)
 			return -EAGAIN;
-		r = wait_for_owner(word, deadline);
+		r = wait_for_owner(word, op, deadline);
 	} while (r == -GR_ERESTART);
 	return r;
 }
@@ -96,9 +96,9 @@ static void hand_over(uint32_t *word, struct gr_futex_waiter *to, uint32_t died)
 	gr_futex_wake_waiter(to);
 }
 
-static long unlock_here(uint32_t *word, uint32_t v)
+static long unlock_here(uint32_t *word, int op, uint32_t v)
 {
-	struct gr_futex_waiter *first = gr_futex_first((uintptr_t)word);
+	struct gr_futex_waiter *first = gr_futex_first(gr_futex_key(word, op));
 
 	if (!first)
 		return change(word, v, 0) ? 0 : -EAGAIN;
@@ -240,12 +240,12 @@ long gr_futex_lock_pi(uint32_t *uaddr, int op, const void *timeout, gr_time dead
 	long r = gr_futex_check_word(uaddr, op);
 
 	if (r == 0)
-		r = gr_futex_check_writable(uaddr);
+		r = gr_user_writable(uaddr);
 	if (r < 0)
 		return r;
 	if (is_shared(uaddr, op))
 		return lock_shared(uaddr, op, timeout, deadline, try);
-	return gr_carrier()->natives ? lock_with_natives(uaddr, deadline, try) : lock_here(uaddr, deadline, try);
+	return gr_carrier()->natives ? lock_with_natives(uaddr, deadline, try) : lock_here(uaddr, op, deadline, try);
 }
 
 long gr_futex_unlock_pi(uint32_t *uaddr, int op)
@@ -259,12 +259,12 @@ long gr_futex_unlock_pi(uint32_t *uaddr, int op)
 		return -EPERM;
 	r = gr_futex_check_word(uaddr, op);
 	if (r == 0)
-		r = gr_futex_check_writable(uaddr);
+		r = gr_user_writable(uaddr);
 	if (r < 0)
 		return r;
 	if (is_shared(uaddr, op))
 		return unlock_shared(uaddr, op, v);
-	return gr_carrier()->natives ? unlock_with_natives(uaddr) : unlock_here(uaddr, v);
+	return gr_carrier()->natives ? unlock_with_natives(uaddr) : unlock_here(uaddr, op, v);
 }
 
 /* --- a thread ends ---------------------------------------------------------------------------------------------------------------- */
@@ -283,6 +283,20 @@ static bool known_to_kernel(int tid)
 	return g && (g->standin || tid == gr_carrier()->tid);
 }
 
+/* The list does not say how they wait. */
+static struct gr_futex_waiter *first_for_lock(const uint32_t *word)
+{
+	static const int ops[] = { 0, FUTEX_PRIVATE_FLAG };
+
+	for (size_t i = 0; i < GR_LENGTH(ops); i++) {
+		struct gr_futex_waiter *w = gr_futex_first(gr_futex_key(word, ops[i]));
+
+		if (w && w->kind == GR_FUTEX_PI)
+			return w;
+	}
+	return NULL;
+}
+
 /* The owner of @word is dead: 0, or -1 when the list cannot be trusted any further.  @pending: it was about to lock or unlock it. */
 static int owner_died(uint32_t *word, int tid, bool pi, bool pending)
 {
@@ -299,12 +313,12 @@ static int owner_died(uint32_t *word, int tid, bool pi, bool pending)
 		return 0;
 	if (pi && known_to_kernel(tid) && is_shared(word, 0))
 		return 0;		/* the kernel's, when the thread ends that it knows */
-	first = gr_futex_first((uintptr_t)word);
-	if (pi && first && first->kind == GR_FUTEX_PI) {
+	first = pi ? first_for_lock(word) : NULL;
+	if (first) {
 		hand_over(word, first, FUTEX_OWNER_DIED);
 		return 0;
 	}
-	if (gr_futex_check_writable(word) < 0)
+	if (gr_user_writable(word) < 0)
 		return -1;
 	while (!change(word, v, (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
 		v = get(word);
@@ -357,7 +371,7 @@ void gr_futex_exit_robust(void *robust_list_head, int tid)
 again:
 	for (it = gr_futex_pi_waiters.next; it != &gr_futex_pi_waiters; it = it->next) {
 		struct gr_futex_waiter *w = gr_container(it, struct gr_futex_waiter, pi);
-		uint32_t *word = (uint32_t *)w->key, v;
+		uint32_t *word = gr_futex_word(w->key), v;
 
 		if (gr_user_read(&v, word, sizeof(v)) < 0 || owner_of(v) != (uint32_t)tid || gr_futex_was_woken(w))
 			continue;

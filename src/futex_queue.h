@@ -18,13 +18,24 @@ enum gr_futex_kind { GR_FUTEX_PLAIN, GR_FUTEX_PI };
 struct gr_futex_waiter {
 	struct gr_list link;		/* in its bucket, among the waiters of other words; first come, first served */
 	struct gr_list pi;		/* in gr_futex_pi_waiters */
-	uintptr_t key;			/* the word's address */
+	uintptr_t key;			/* gr_futex_key() */
 	struct gr_greenlet *g;
 	uint32_t bitset;
 	uint8_t kind;			/* enum gr_futex_kind */
 	bool counted;			/* in gr_futex_counts */
 	int result;			/* what its gr_park() is to return: 0, or -EINTR to break off an offloaded wait */
 };
+
+/* Who waits with FUTEX_PRIVATE_FLAG and who wakes without do not meet, nor the other way round.  Words are aligned: a bit is free to tell. */
+static inline uintptr_t gr_futex_key(const uint32_t *uaddr, int op)
+{
+	return (uintptr_t)uaddr | !(op & FUTEX_PRIVATE_FLAG);
+}
+
+static inline uint32_t *gr_futex_word(uintptr_t key)
+{
+	return (uint32_t *)(key & ~1ul);
+}
 
 /* All waiters for PI locks: a thread that ends looks for its locks here, because no list of its own names those that are not robust. */
 extern struct gr_list gr_futex_pi_waiters;
@@ -84,20 +95,18 @@ static inline bool gr_futex_was_woken(const struct gr_futex_waiter *w)
  * so what else can end a park counts as a signal, and no memory to note the deadline as a spurious wake-up. */
 long gr_futex_not_woken(int parked, long interrupted);
 
-/* 0, -EINVAL misaligned, -EFAULT not in our half of the address space or (needed only without FUTEX_PRIVATE_FLAG) not mapped. */
+/* 0, -EINVAL misaligned, -EFAULT not in our half of the address space or (only without FUTEX_PRIVATE_FLAG) not mapped, or read-only and
+ * nobody's but ours. */
 long gr_futex_check_word(const uint32_t *uaddr, int op);
 
-/* 0 or -EFAULT: the word can be written, so that the atomic operations that follow do not fault. */
-long gr_futex_check_writable(uint32_t *uaddr);
-
-/* May native threads wait on this word?  To be asked after the word was changed. */
+/* May native threads wait on this word, with FUTEX_PRIVATE_FLAG?  To be asked after the word was changed. */
 static inline bool gr_futex_natives_wait(const uint32_t *uaddr)
 {
 	if (GR_LIKELY(!gr_carrier()->natives))
 		return false;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return gr_carrier()->ungated || __atomic_load_n(&gr_futex_natives_moved, __ATOMIC_RELAXED) ||
-	       __atomic_load_n(&gr_futex_count_of((uintptr_t)uaddr)->natives, __ATOMIC_RELAXED);
+	       __atomic_load_n(&gr_futex_count_of(gr_futex_key(uaddr, FUTEX_PRIVATE_FLAG))->natives, __ATOMIC_RELAXED);
 }
 
 /* May anyone but greenlets of this process wait on this word? */
@@ -122,6 +131,9 @@ static inline bool gr_futex_waits_in_kernel(const uint32_t *uaddr, int op, uint3
 
 /* FUTEX_WAKE_BITSET, here and in the kernel */
 long gr_futex_wake_word(uint32_t *uaddr, int op, int n, uint32_t bitset);
+
+/* FUTEX_CMP_REQUEUE, of words that may be of different kinds; @cmp NULL: FUTEX_REQUEUE */
+long gr_futex_requeue(uint32_t *uaddr, int op, int n, int move, uint32_t *uaddr2, int op2, const uint32_t *cmp);
 
 /* FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_TRYLOCK_PI (@try) and FUTEX_UNLOCK_PI */
 long gr_futex_lock_pi(uint32_t *uaddr, int op, const void *timeout, gr_time deadline, bool try);

@@ -65,11 +65,16 @@ long green_futex_wake(uint32_t *uaddr, uint64_t mask, int n, unsigned flags)
 	return n ? gr_futex_wake_word(uaddr, op, n, (uint32_t)mask) : gr_futex_check_word(uaddr, op);
 }
 
-/* Words one of which is private: as if none were, which finds the waiters of both kinds. */
+static int requeue_op(uint32_t flags)
+{
+	return FUTEX_CMP_REQUEUE | (int)(flags & FUTEX_PRIVATE_FLAG);
+}
+
 long green_futex_requeue(const struct futex_waitv *words, unsigned flags, int n, int move)
 {
 	struct futex_waitv w[2];
-	int op;
+	uint32_t cmp;
+	long r;
 
 	if (!has_calls())
 		return -ENOSYS;
@@ -81,7 +86,10 @@ long green_futex_requeue(const struct futex_waitv *words, unsigned flags, int n,
 		return raw(SYS_futex_requeue, words, flags, n, move);
 	if (w[0].__reserved || w[1].__reserved || w[0].val >> 32 || w[1].val >> 32)
 		return -EINVAL;
-	op = FUTEX_CMP_REQUEUE | (int)(w[0].flags & w[1].flags & FUTEX_PRIVATE_FLAG);
-	return green_futex((uint32_t *)(uintptr_t)w[0].uaddr, op, (uint32_t)n, (uintptr_t)(unsigned)move,
-			   (uint32_t *)(uintptr_t)w[1].uaddr, (uint32_t)w[0].val);
+	cmp = (uint32_t)w[0].val;
+	r = w[0].flags == w[1].flags ? 0 : raw(SYS_futex_requeue, words, 0, 0, 0);	/* from one kind to the other: not in every kernel */
+	if (r < 0)
+		return r;
+	return gr_futex_requeue((uint32_t *)(uintptr_t)w[0].uaddr, requeue_op(w[0].flags), n, move,
+				(uint32_t *)(uintptr_t)w[1].uaddr, requeue_op(w[1].flags), &cmp);
 }

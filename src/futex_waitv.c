@@ -70,8 +70,8 @@ static long values_as_wanted(const struct word *v, unsigned nr)
 static void enter(struct word *v, unsigned nr, int result)
 {
 	for (unsigned i = 0; i < nr; i++) {
-		v[i].w = (struct gr_futex_waiter){ .key = v[i].want.uaddr, .g = gr_carrier()->current,
-						   .bitset = FUTEX_BITSET_MATCH_ANY, .result = result };
+		v[i].w = (struct gr_futex_waiter){ .key = gr_futex_key((uint32_t *)(uintptr_t)v[i].want.uaddr, (int)v[i].want.flags),
+						   .g = gr_carrier()->current, .bitset = FUTEX_BITSET_MATCH_ANY, .result = result };
 		gr_futex_enqueue(&v[i].w);
 	}
 }

@@ -543,3 +543,8 @@ int gr_user_write(void *to, const void *from, size_t n)
 {
 	return gr_user_copy(to, from, n) ? -EFAULT : 0;
 }
+
+int gr_user_writable(uint32_t *word)
+{
+	return gr_user_touch(word) ? -EFAULT : 0;
+}

@@ -142,5 +142,6 @@ long gr_signal_native(long nr, long a, long b, long d, long e);
 /* Copy between the program's memory and ours where the pointer may be bad: 0 or -EFAULT, never a fault.  Built on our SIGSEGV entry. */
 int gr_user_read(void *to, const void *from, size_t n);
 int gr_user_write(void *to, const void *from, size_t n);
+int gr_user_writable(uint32_t *word);		/* by writing it as it is, at once */
 
 #endif

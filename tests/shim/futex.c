@@ -85,6 +85,66 @@ static void simple(int flag)
 	told("two", w, th, 2);
 }
 
+/* Who waits with FUTEX_PRIVATE_FLAG is not woken without it, nor the other way round. */
+static void kinds(void)
+{
+	struct futex_waitv v[2] = { { .uaddr = (uintptr_t)&word, .val = word, .flags = FUTEX_32 },
+				    { .uaddr = (uintptr_t)&other, .val = other + 1, .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG } };
+	struct wait w[3] = { { .word = &word, .op = FUTEX_WAIT_PRIVATE }, { .word = &word, .op = FUTEX_WAIT },
+			     { .word = &word, .op = FUTEX_WAIT_PRIVATE } };
+	pthread_t th[3];
+
+	say("-- private and not");
+	start_waits(th, w, 3);
+	R("WAKE 10", futex(&word, FUTEX_WAKE, 10, NULL, NULL, 0));
+	told("one", w + 1, th + 1, 1);
+	R("WAKE again", futex(&word, FUTEX_WAKE, 10, NULL, NULL, 0));
+	R("WAKE_BITSET", futex(&word, FUTEX_WAKE_BITSET, 10, NULL, NULL, ~0u));
+	R("REQUEUE", futex(&word, FUTEX_REQUEUE, 1, (void *)10, &other, 0));
+	R("CMP_REQUEUE", futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)10, &other, word));
+	R("WAKE_OP", futex(&other, FUTEX_WAKE_OP, 10, (void *)10, &word, FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_GE, 0)));
+	R("private REQUEUE", futex(&word, FUTEX_REQUEUE_PRIVATE, 0, (void *)1, &other, 0));
+	R("WAKE there", futex(&other, FUTEX_WAKE, 10, NULL, NULL, 0));
+	R("private WAKE there", futex(&other, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0));
+	R("private WAKE here", futex(&word, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0));
+	told("one", w, th, 1);
+	told("one", w + 2, th + 2, 1);
+	start_waits(th, w + 1, 1);
+	R("private WAKE 10", futex(&word, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0));
+	R("private REQUEUE", futex(&word, FUTEX_REQUEUE_PRIVATE, 1, (void *)10, &other, 0));
+	R("WAKE 10", futex(&word, FUTEX_WAKE, 10, NULL, NULL, 0));
+	told("one", w + 1, th, 1);
+	R("of each kind, another value", syscall(SYS_futex_waitv, v, 2, 0, NULL, 0));
+}
+
+/* A page of our own that is never written is nobody's to wait on, but a page of a file may be written by somebody else. */
+static void read_only(void)
+{
+	int fd = MUST(open("/proc/self/exe", O_RDONLY));
+	uint32_t *anonymous = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t *of_file = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0), *shared = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	uint32_t *pages[] = { anonymous, of_file, shared };
+
+	for (size_t i = 0; i < T_LENGTH(pages); i++) {
+		uint32_t *p = pages[i];
+
+		say("-- read-only, %s", i == 0 ? "anonymous" : i == 1 ? "private file" : "shared file");
+		for (int flag = 0; flag <= FUTEX_PRIVATE_FLAG; flag += FUTEX_PRIVATE_FLAG) {
+			R("WAKE", futex(p, FUTEX_WAKE | flag, 1, NULL, NULL, 0));
+			R("WAIT, value differs", futex(p, FUTEX_WAIT | flag, *p + 1, NULL, NULL, 0));
+			R("WAIT 0", futex(p, FUTEX_WAIT | flag, *p, &(struct timespec){ 0 }, NULL, 0));
+			R("REQUEUE", futex(p, FUTEX_REQUEUE | flag, 1, (void *)1, &word, 0));
+			R("REQUEUE to it", futex(&word, FUTEX_REQUEUE | flag, 1, (void *)1, p, 0));
+			R("WAKE_OP", futex(&word, FUTEX_WAKE_OP | flag, 1, (void *)1, p, FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_GE, 0)));
+			R("LOCK_PI", futex(p, FUTEX_TRYLOCK_PI | flag, 0, NULL, NULL, 0));
+		}
+	}
+	munmap(anonymous, 4096);
+	munmap(of_file, 4096);
+	munmap(shared, 4096);
+	close(fd);
+}
+
 static void bitsets(void)
 {
 	static const clockid_t clocks[] = { CLOCK_MONOTONIC, CLOCK_REALTIME };
@@ -360,6 +420,8 @@ int main(void)
 	t_begin();
 	simple(FUTEX_PRIVATE_FLAG);
 	simple(0);
+	kinds();
+	read_only();
 	bitsets();
 	requeues();
 	wake_ops();

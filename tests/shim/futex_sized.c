@@ -99,6 +99,26 @@ static void requeues(void)
 	R("a large value", syscall(SYS_futex_requeue, w, 0, 1, 1));
 }
 
+/* From a word that is waited for with FUTEX_PRIVATE_FLAG to one that is not, and the other way round */
+static void kinds(void)
+{
+	struct futex_waitv w[2] = { { 0, (uintptr_t)&word, PRIVATE, 0 }, { 0, (uintptr_t)&other, SIZE_U32, 0 } };
+	struct futex_waitv back[2] = { w[1], w[0] };
+	pthread_t t[2];
+
+	say("--- private and not");
+	wait_all(t, 2);
+	R("not private", fwake(&word, ANY, 9, SIZE_U32));
+	R("two moved", syscall(SYS_futex_requeue, w, 0, 0, 9));
+	R("none is private there", fwake(&other, ANY, 9, PRIVATE));
+	R("one is not", fwake(&other, ANY, 1, SIZE_U32));
+	R("one moved back", syscall(SYS_futex_requeue, back, 0, 0, 9));
+	R("none is not private here", fwake(&word, ANY, 9, SIZE_U32));
+	R("one is", fwake(&word, ANY, 9, PRIVATE));
+	join(t[0]);
+	join(t[1]);
+}
+
 static void timeouts(void)
 {
 	struct timespec t = in(CLOCK_MONOTONIC, 20), r = in(CLOCK_REALTIME, 20), past = in(CLOCK_MONOTONIC, -5), bad = { 0, 1000000000 };
@@ -196,6 +216,7 @@ int main(void)
 	}
 	wakes();
 	requeues();
+	kinds();
 	timeouts();
 	arguments();
 	signals(0, false);

@@ -161,6 +161,13 @@ int gr_user_write(void *to, const void *from, size_t n)
 	return fake_copy(to, from, n, SYS_process_vm_writev, to);
 }
 
+int gr_user_writable(uint32_t *word)
+{
+	uint32_t v;
+
+	return gr_user_read(&v, word, sizeof(v)) < 0 ? -EFAULT : gr_user_write(word, &v, sizeof(v));
+}
+
 /* --- running ---------------------------------------------------------------------------------------------------------------- */
 
 static void fake_enter(void)

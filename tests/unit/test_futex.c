@@ -578,7 +578,7 @@ static void waitv_mixed(void *unused)
 {
 	(void)unused;
 	vec[0] = (struct futex_waitv){ .uaddr = (uintptr_t)shared, .flags = FUTEX_32 };
-	vec[1] = (struct futex_waitv){ .uaddr = (uintptr_t)&words[1], .flags = FUTEX_32 | PRIVATE };
+	vec[1] = (struct futex_waitv){ .uaddr = (uintptr_t)&words[1], .flags = FUTEX_32 };
 	offload_parks = true;
 	note_result(green_futex_waitv(vec, 2, 0, NULL, 0));
 	offload_parks = false;
@@ -762,7 +762,7 @@ static void test_many_words(void **state)
 	fake_start();
 	gr_futex_reset();
 	for (size_t i = 0; i < GR_LENGTH(many); i++) {
-		w[i] = (struct gr_futex_waiter){ .key = (uintptr_t)&many[i], .g = &nobody, .bitset = 1 };
+		w[i] = (struct gr_futex_waiter){ .key = gr_futex_key(&many[i], 0), .g = &nobody, .bitset = 1 };
 		gr_futex_enqueue(&w[i]);
 	}
 	for (size_t i = 0; i < GR_LENGTH(many); i++) {
@@ -776,7 +776,7 @@ static void test_many_words(void **state)
 	assert_true(most < 16);			/* consecutive words spread over the buckets */
 	for (size_t i = 0; i < GR_LENGTH(many); i++)
 		assert_int_equal(gr_futex_wake(&many[i], 1), 1);
-	assert_null(gr_futex_first((uintptr_t)&many[7]));
+	assert_null(gr_futex_first(gr_futex_key(&many[7], 0)));
 }
 
 int main(void)

@@ -502,7 +502,10 @@ static void test_bad_pointers(void **state)
 	assert_int_equal(gr_user_write(page, mine, sizeof(mine)), 0);
 	assert_int_equal(gr_user_read(back, page, sizeof(back)), 0);
 	assert_string_equal(back, "1234567");
+	assert_int_equal(gr_user_writable((uint32_t *)page), 0);
+	assert_string_equal(page, "1234567");
 	mprotect(page, GR_PAGE, PROT_READ);
+	assert_int_equal(gr_user_writable((uint32_t *)page), -EFAULT);
 	assert_int_equal(gr_user_write(page, mine, sizeof(mine)), -EFAULT);
 	assert_int_equal(gr_user_read(back, page, sizeof(back)), 0);
 	assert_int_equal(kernel_mask(), 0);

@@ -252,13 +252,25 @@ gr_user_copy_begin:
 	ret
 1:	rep movsb
 	xorl	%eax, %eax
+	ret
+	.cfi_endproc
+	.size	gr_user_copy, . - gr_user_copy
+
+/* int gr_user_touch(uint32_t *word): written as it is; 0, or 1 after a fault as above */
+	.globl	gr_user_touch
+	.hidden	gr_user_touch
+	.type	gr_user_touch, @function
+gr_user_touch:
+	.cfi_startproc
+	lock orl $0, (%rdi)
+	xorl	%eax, %eax
 gr_user_copy_end:
 	ret
 gr_user_copy_fault:
 	movl	$1, %eax
 	ret
 	.cfi_endproc
-	.size	gr_user_copy, . - gr_user_copy
+	.size	gr_user_touch, . - gr_user_touch
 
 /* The signal return of our own handlers: exactly the instructions that unwinders and debuggers know it by. */
 	.globl	gr_restorer
