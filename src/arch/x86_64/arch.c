@@ -6,7 +6,6 @@
 #include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
-#include <linux/sched.h>
 #include <sys/auxv.h>
 #include <ucontext.h>
 
@@ -113,17 +112,4 @@ void *gr_frame_clone(const struct gr_regs *regs, void *stack, void (*on_start)(v
 	f = push_frame(child, gr_clone_start);
 	f->rbx = (uintptr_t)on_start;
 	return f;
-}
-
-long gr_raw_thread(void *stack_top, void *tls, int *tid, void (*fn)(void *), void *arg)
-{
-	static const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-					   CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
-	uint64_t all = ~0ull, mask;
-	long r;
-
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(mask));
-	r = gr_raw_clone_thread(flags, (void *)((uintptr_t)stack_top & ~63ul), tls, tid, fn, arg);
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof(mask));
-	return r;
 }

@@ -5,6 +5,7 @@
 #define GR_ARCH_H
 
 #include "../../base.h"
+#include "../../raw.h"
 #include <signal.h>
 
 /* What gr_gate pushes, lowest address first; gate.S writes this layout, gate.c reads it, the clone child starts from a copy. */
@@ -79,11 +80,20 @@ extern const char gr_gate[];
 /* --- clone.S ------------------------------------------------------------------------------------------------------------- */
 
 /* A kernel thread of our own that runs fn(arg) on a stack of its own, then exits; it never returns into the caller's frames.
- * @flags: CLONE_*; @tid: for CLONE_PARENT_SETTID and CLONE_CHILD_CLEARTID.  The tid, or -errno. */
-long gr_raw_clone_thread(unsigned long flags, void *stack_top, void *tls, int *tid, void (*fn)(void *), void *arg);
+ * *tid is there before it runs; it is cleared, and who waits for that as a futex is woken, when it has ended.  The tid, or -errno. */
+long gr_raw_clone_thread(void *stack_top, void *tls, int *tid, void (*fn)(void *), void *arg);
 
-/* The same with the flags of a thread of this process, and all signals blocked.  *tid is cleared and woken when it has ended. */
-long gr_raw_thread(void *stack_top, void *tls, int *tid, void (*fn)(void *), void *arg);
+/* The same with all signals blocked: they are the carrier's. */
+static inline long gr_raw_thread(void *stack_top, void *tls, int *tid, void (*fn)(void *), void *arg)
+{
+	uint64_t all = ~0ull, mask;
+	long r;
+
+	raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(mask));
+	r = gr_raw_clone_thread((void *)((uintptr_t)stack_top & ~63ul), tls, tid, fn, arg);
+	raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof(mask));
+	return r;
+}
 
 /* The system call call[0] with arguments call[1..6].  -EINTR when *cancelled; to break it off, set that and then send the signal whose
  * handler is gr_interrupt_handler(): see clone.S for why no moment is missed. */

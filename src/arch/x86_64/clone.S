@@ -1,8 +1,8 @@
 /*
  * clone.S - kernel threads of grove's own, and system calls on them that can be broken off
  *
- * long gr_raw_clone_thread(unsigned long flags, void *stack_top, void *tls, int *tid, void (*fn)(void *), void *arg)
- *   rdi: flags   rsi: stack, 16-aligned   rdx: FS base   rcx: where the tid goes   r8: fn   r9: arg             psABI 1.0
+ * long gr_raw_clone_thread(void *stack_top, void *tls, int *tid, void (*fn)(void *), void *arg)
+ *   rdi: stack, 16-aligned   rsi: FS base   rdx: where the tid goes   rcx: fn   r8: arg                         psABI 1.0
  * Returns the tid or -errno in the parent.  The child begins here, on its own stack, and must not return through the parent's
  * frames; so it calls fn(arg), and exits when that returns.  Both CLONE_PARENT_SETTID and CLONE_CHILD_CLEARTID mean @tid.
  */
@@ -10,6 +10,7 @@
 #define SYS_clone		56
 #define SYS_exit		60
 #define GR_ERESTART		512
+#define THREAD_FLAGS		0x3d0f00 /* CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, PARENT_SETTID, CHILD_CLEARTID */
 #define UCONTEXT_RIP		168	/* offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP]) */
 
 	.text
@@ -20,12 +21,13 @@
 	.p2align 4
 gr_raw_clone_thread:
 	.cfi_startproc
-	subq	$16, %rsi
-	movq	%r8, (%rsi)
-	movq	%r9, 8(%rsi)
-	movq	%rdx, %r8
-	movq	%rcx, %rdx
-	movq	%rcx, %r10
+	subq	$16, %rdi
+	movq	%rcx, (%rdi)
+	movq	%r8, 8(%rdi)
+	movq	%rsi, %r8
+	movq	%rdi, %rsi
+	movq	%rdx, %r10
+	movl	$THREAD_FLAGS, %edi
 	movl	$SYS_clone, %eax
 	syscall
 	testq	%rax, %rax
