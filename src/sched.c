@@ -185,10 +185,10 @@ static void arrived(struct gr_carrier *c)
 		if (dead != c->main)
 			record_free(dead);
 	}
-	if (GR_UNLIKELY(c->parted))
-		gr_signal_parted();
 	if (GR_UNLIKELY(c->altstack_of != NULL))
 		gr_signal_altstack(c->current);
+	if (GR_UNLIKELY(c->parted))
+		gr_signal_parted();
 	c->budget = BUDGET;
 	c->todo = 0;
 	if (GR_UNLIKELY(c->signals_collected != c->signals_arrived))	/* on the way here: nobody may look again for long */
@@ -281,6 +281,8 @@ static void switch_to_next(struct gr_carrier *c)
 	c->current = to;
 	prefetch_next(c);
 	c->stats.switches++;
+	if (GR_UNLIKELY(c->altstack_of == from))
+		gr_signal_altstack_left(from);
 	if (from->regs)
 		gr_switch_x(&from->sp, to->sp, fs);
 	else

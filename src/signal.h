@@ -92,6 +92,9 @@ void gr_signal_block_all(void);
 /* Make the kernel's alternate stack that of @g; called when @g has just been switched to. */
 void gr_signal_altstack(struct gr_greenlet *g);
 
+/* @g, whose alternate stack that is, is about to be left: no signal may come before _altstack() if @g stands on it. */
+void gr_signal_altstack_left(struct gr_greenlet *g);
+
 /* The kernel has one of ours, which the program is not to see, until the program has set one itself. */
 bool gr_signal_altstack_lent(void);
 

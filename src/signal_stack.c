@@ -143,10 +143,21 @@ void gr_signal_altstack_replaced(void)
 			gr_signal_set_kernel_action(sig);
 }
 
-/* Not running: has it stopped in a handler, on its alternate stack? */
-static bool stands_on_its_own(const struct gr_greenlet *g)
+/* With its stack pointer at @sp, is it in a handler, on its alternate stack? */
+static bool on_its_own(const struct gr_greenlet *g, const void *sp)
 {
-	return !(g->altstack.ss_flags & SS_DISABLE) && (uintptr_t)g->sp - (uintptr_t)g->altstack.ss_sp < g->altstack.ss_size;
+	return !(g->altstack.ss_flags & SS_DISABLE) && (uintptr_t)sp - (uintptr_t)g->altstack.ss_sp < g->altstack.ss_size;
+}
+
+/* Until another one is set, a signal that finds us elsewhere is written over its frames. */
+void gr_signal_altstack_left(struct gr_greenlet *g)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	if (c->parted || !on_its_own(g, __builtin_frame_address(0)))
+		return;
+	gr_signal_block_all();
+	c->parted = true;
 }
 
 /*
@@ -157,7 +168,7 @@ void gr_signal_altstack(struct gr_greenlet *g)
 {
 	struct gr_carrier *c = gr_carrier();
 
-	if (c->altstack_of == g || (g == c->hub && !stands_on_its_own(c->altstack_of)))
+	if (c->altstack_of == g || (g == c->hub && !on_its_own(c->altstack_of, c->altstack_of->sp)))
 		return;
 	if (raw(SYS_sigaltstack, &g->altstack, 0) == 0)
 		c->altstack_of = g;
