@@ -2,15 +2,9 @@
  * mount.c - the tree of mounts: file systems are read, and their servers asked, on offload threads
  */
 #include "green.h"
+#include "offloaded.h"
 #include "../mounts.h"
-#include "../offload.h"
 #include "../raw.h"
-
-#define OFFLOADED(name, nr)                                                                                                        \
-	long name(long a, long b, long c, long d, long e, long f)                                                                  \
-	{                                                                                                                          \
-		return gr_offload_nointr(nr, a, b, c, d, e, f);                                                                    \
-	}
 
 OFFLOADED(green_fsopen, SYS_fsopen)
 OFFLOADED(green_fsconfig, SYS_fsconfig)

@@ -2,7 +2,7 @@
  * pages.c - calls that bring pages into memory, write them out or move them, and do not return before that is done
  */
 #include "green.h"
-#include "../offload.h"
+#include "offloaded.h"
 #include "../raw.h"
 #include "../sched.h"
 #include <fcntl.h>
@@ -15,12 +15,6 @@
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE	101
 #endif
-
-#define OFFLOADED(name, nr)                                                                                                        \
-	long name(long a, long b, long c, long d, long e, long f)                                                                  \
-	{                                                                                                                          \
-		return gr_offload_nointr(nr, a, b, c, d, e, f);                                                                    \
-	}
 
 OFFLOADED(green_readahead, SYS_readahead)
 OFFLOADED(green_mlock, SYS_mlock)

@@ -2,7 +2,7 @@
  * system.c - the kernel's own affairs: modules, keys, random numbers, its log, programs of its own
  */
 #include "green.h"
-#include "../offload.h"
+#include "offloaded.h"
 #include "../raw.h"
 #include "../signal.h"
 #include <errno.h>
@@ -10,12 +10,6 @@
 #include <linux/keyctl.h>
 #include <linux/membarrier.h>
 #include <sys/random.h>
-
-#define OFFLOADED(name, nr)                                                                                                        \
-	long name(long a, long b, long c, long d, long e, long f)                                                                  \
-	{                                                                                                                          \
-		return gr_offload_nointr(nr, a, b, c, d, e, f);                                                                    \
-	}
 
 OFFLOADED(green_init_module, SYS_init_module)
 OFFLOADED(green_finit_module, SYS_finit_module)
