@@ -72,15 +72,29 @@ void gr_soon(struct gr_soon *job)
 
 /* --- the beginning ------------------------------------------------------------------------------------------------------------------ */
 
+/* Is it for the caller to do?  Another greenlet may have come first, as they are preempted until then. */
+static bool begins_api(struct gr_carrier *c)
+{
+	bool begins;
+
+	gr_enter();
+	begins = !c->api_on;
+	if (begins)
+		api.why = c->hub ? 0 : -gr_hub_possible();
+	if (begins && !api.why) {
+		c->api_on = true;
+		gr_preempt_cooperate();
+	}
+	gr_leave_quietly();
+	return begins;
+}
+
 static bool start_api(struct gr_carrier *c)
 {
-	api.why = c->hub ? 0 : -gr_hub_possible();
+	if (!begins_api(c))
+		return true;
 	if (api.why)
 		return false;
-	c->api_on = true;
-	gr_enter();
-	gr_preempt_cooperate();
-	gr_leave_quietly();
 	gr_greenlet_adopt_main();
 	if (!gr_spawn_service("callbacks", run_callbacks, NULL)) {
 		api.why = errno;
