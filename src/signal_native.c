@@ -6,6 +6,7 @@
  */
 #include "signal_parts.h"
 #include "hub.h"
+#include "standin.h"
 #include <linux/futex.h>
 
 #define NOTES	64
@@ -85,7 +86,7 @@ static long send(int tid, int sig, const siginfo_t *info)
 
 	if (sig < 0 || sig >= GR_NSIG)
 		return -EINVAL;
-	if (!gr_find_tid(tid))
+	if (tid >= GR_FIRST_TID && !gr_find_tid(tid))
 		return -ESRCH;
 	if (sig == SIGKILL || sig == SIGSTOP)
 		return raw(SYS_tgkill, gr_carrier()->pid, gr_carrier()->tid, sig);
@@ -100,11 +101,16 @@ static long send(int tid, int sig, const siginfo_t *info)
 	return 0;
 }
 
+static bool is_greenlets(long tid)
+{
+	return tid >= GR_FIRST_TID || gr_standin_is((int)tid);
+}
+
 bool gr_signal_is_native_call(long nr, long a, long b)
 {
 	if (nr == SYS_tkill)
-		return a >= GR_FIRST_TID;
-	return nr == SYS_rt_sigaction || ((nr == SYS_tgkill || nr == SYS_rt_tgsigqueueinfo) && a == gr_carrier()->pid && b >= GR_FIRST_TID);
+		return is_greenlets(a);
+	return nr == SYS_rt_sigaction || ((nr == SYS_tgkill || nr == SYS_rt_tgsigqueueinfo) && a == gr_carrier()->pid && is_greenlets(b));
 }
 
 /* The threads that had taken notes are not here. */

@@ -24,6 +24,7 @@ enum { IDLE, JOB, END };
 struct gr_standin {
 	struct gr_list link;		/* in all */
 	int tid;			/* cleared by the kernel when the thread is gone */
+	int lent;			/* the same, if it is a greenlet's, to the end */
 	uint32_t state;			/* futex: the thread waits for it to leave IDLE */
 	void *robust;			/* the list it begins with, or NULL */
 	long call[2][7];		/* numbers and arguments; the second lets go of what the first has locked */
@@ -36,6 +37,33 @@ struct gr_standin {
 };
 
 static struct gr_list all = { &all, &all };
+
+#define MOST_TIDS	(1u << 22)	/* the kernel's */
+
+/* A bit for each tid that a greenlet has.  Written by the carrier, read by any thread; a page of it is touched where there are such. */
+static uint64_t lent[MOST_TIDS / 64];
+
+static uint64_t bit_of(int tid)
+{
+	return 1ull << (tid % 64);
+}
+
+static void lend(int tid)
+{
+	if ((unsigned)tid < MOST_TIDS)
+		__atomic_fetch_or(&lent[tid / 64], bit_of(tid), __ATOMIC_RELEASE);
+}
+
+static void take_back(int tid)
+{
+	if ((unsigned)tid < MOST_TIDS)
+		__atomic_fetch_and(&lent[tid / 64], ~bit_of(tid), __ATOMIC_RELEASE);
+}
+
+bool gr_standin_is(int tid)
+{
+	return (unsigned)tid < MOST_TIDS && (__atomic_load_n(&lent[tid / 64], __ATOMIC_ACQUIRE) & bit_of(tid));
+}
 
 /* --- on its thread -------------------------------------------------------------------------------------------------------------------- */
 
@@ -183,6 +211,7 @@ void gr_standin_end(struct gr_standin *s)
 {
 	int tid;
 
+	take_back(s->lent);
 	order(s, END);
 	while ((tid = __atomic_load_n(&s->tid, __ATOMIC_ACQUIRE)))
 		raw(SYS_futex, &s->tid, FUTEX_WAIT, tid, 0);	/* the kernel wakes it when it clears it */
@@ -197,8 +226,11 @@ void gr_standin_give(struct gr_greenlet *g, uintptr_t tls)
 
 	/* libc keeps the head of the list at the same place in each thread */
 	g->standin = new(of_main ? (void *)(tls + (uintptr_t)(of_main - (char *)c->main->fs)) : NULL);
-	if (g->standin)
-		gr_greenlet_rename(g, g->standin->tid);
+	if (!g->standin)
+		return;
+	g->standin->lent = g->standin->tid;
+	lend(g->standin->lent);
+	gr_greenlet_rename(g, g->standin->lent);
 }
 
 void gr_standin_reset(void)
@@ -206,6 +238,7 @@ void gr_standin_reset(void)
 	gr_list_each_safe(it, &all) {
 		struct gr_standin *s = gr_container(it, struct gr_standin, link);
 
+		take_back(s->lent);
 		gr_list_del(it);
 		raw(SYS_munmap, (char *)s + sizeof(*s) - SIZE, SIZE);
 	}

@@ -35,6 +35,9 @@ long gr_standin_wait_for(uint32_t *uaddr, int op, const void *timeout);
 /* @s ends as the greenlet does: the kernel sees to the locks it holds. */
 void gr_standin_end(struct gr_standin *s);
 
+/* Has a greenlet this tid from a stand-in?  For native threads, which cannot look for greenlets. */
+bool gr_standin_is(int tid);
+
 /* fork child */
 void gr_standin_reset(void);
 
