@@ -33,17 +33,6 @@ static void install(int sig, int flags)
 	MUST(sigaction(sig, &sa, NULL));
 }
 
-static sigset_t set_of(int a, int b)
-{
-	sigset_t s;
-
-	sigemptyset(&s);
-	sigaddset(&s, a);
-	if (b)
-		sigaddset(&s, b);
-	return s;
-}
-
 static void *loiter(void *arg)
 {
 	(void)arg;
@@ -91,7 +80,7 @@ static void directed(void)
 
 static void process_wide(void)
 {
-	sigset_t s = set_of(SIGUSR1, 0);
+	sigset_t s = set_of(1, SIGUSR1);
 	pthread_t t;
 
 	say("-- to the process");
@@ -117,7 +106,7 @@ static void process_wide(void)
 
 static void *mask_in_thread(void *arg)
 {
-	sigset_t s, usr2 = set_of(SIGUSR2, 0), p;
+	sigset_t s, usr2 = set_of(1, SIGUSR2), p;
 
 	(void)arg;
 	pthread_sigmask(SIG_BLOCK, NULL, &s);
@@ -131,7 +120,7 @@ static void *mask_in_thread(void *arg)
 
 static void masks(void)
 {
-	sigset_t usr1 = set_of(SIGUSR1, 0), s;
+	sigset_t usr1 = set_of(1, SIGUSR1), s;
 	int sig = 0;
 
 	say("-- masks");
@@ -153,7 +142,7 @@ static void masks(void)
 	R("sigtimedwait, nothing", sigtimedwait(&usr1, NULL, &(struct timespec){ 0, 10000000 }));
 	R("sigtimedwait 0", sigtimedwait(&usr1, NULL, &(struct timespec){ 0, 0 }));
 	R("sigtimedwait bad time", sigtimedwait(&usr1, NULL, &(struct timespec){ 0, -1 }));
-	sigset_t rt = set_of(SIGRTMIN + 3, 0);
+	sigset_t rt = set_of(1, SIGRTMIN + 3);
 	pthread_sigmask(SIG_BLOCK, &rt, NULL);
 	for (int i = 1; i <= 3; i++)
 		pthread_sigqueue(pthread_self(), SIGRTMIN + 3, (union sigval){ .sival_int = i });
@@ -168,7 +157,7 @@ static void masks(void)
 
 static void *sigwaiter(void *arg)
 {
-	sigset_t s = set_of(SIGUSR2, SIGRTMIN + 1);
+	sigset_t s = set_of(2, SIGUSR2, SIGRTMIN + 1);
 	siginfo_t si;
 
 	(void)arg;
@@ -180,7 +169,7 @@ static void *sigwaiter(void *arg)
 
 static void waiting(void)
 {
-	sigset_t s = set_of(SIGUSR2, SIGRTMIN + 1);
+	sigset_t s = set_of(2, SIGUSR2, SIGRTMIN + 1);
 
 	say("-- waiting");
 	pthread_sigmask(SIG_BLOCK, &s, NULL);

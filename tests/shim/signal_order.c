@@ -46,19 +46,6 @@ static void install(int sig, int flags, int also)
 	MUST(sigaction(sig, &sa, NULL));
 }
 
-static sigset_t set_of(int n, ...)
-{
-	sigset_t s;
-	va_list ap;
-
-	sigemptyset(&s);
-	va_start(ap, n);
-	while (n-- > 0)
-		sigaddset(&s, va_arg(ap, int));
-	va_end(ap);
-	return s;
-}
-
 static void until_handled(int n)
 {
 	for (int i = 0; i < 5000 && handled < n; i++)

@@ -22,19 +22,6 @@ static void install(int sig, int flags)
 	MUST(sigaction(sig, &(struct sigaction){ .sa_handler = on_signal, .sa_flags = flags }, NULL));
 }
 
-static sigset_t set_of(int n, ...)
-{
-	sigset_t s;
-	va_list ap;
-
-	sigemptyset(&s);
-	va_start(ap, n);
-	while (n-- > 0)
-		sigaddset(&s, va_arg(ap, int));
-	va_end(ap);
-	return s;
-}
-
 static int number(int sig)
 {
 	return sig >= SIGRTMIN ? 100 + sig - SIGRTMIN : sig;

@@ -244,6 +244,20 @@ T_UNUSED static void close2(int p[2])
 	close(p[1]);
 }
 
+/* The @n signals that follow */
+T_UNUSED static sigset_t set_of(int n, ...)
+{
+	sigset_t s;
+	va_list ap;
+
+	sigemptyset(&s);
+	va_start(ap, n);
+	while (n-- > 0)
+		sigaddset(&s, va_arg(ap, int));
+	va_end(ap);
+	return s;
+}
+
 /* To be called first: nothing here runs for ever. */
 T_UNUSED static void t_begin(void)
 {
