@@ -10,7 +10,8 @@
  * wait in the kernel, greenlets here, and wakes reach both: those by greenlets go here first and on to the kernel, those by native
  * threads, whose calls come through the gate as well, to the kernel first and on to us (futex_native.c).  What a native thread's
  * wake returns counts native threads only.  Not heard of are wakes by code whose `syscall` instructions were not rewritten: a library
- * that brings its own and was loaded by a native thread.  Where some could not be rewritten (carrier->ungated) greenlets wait in the kernel.
+ * that brings its own and was loaded by a native thread.  Where some could not be rewritten (carrier->ungated), and once a process runs
+ * in our memory (carrier->vm_child), greenlets wait in the kernel.
  *
  * Priority inheritance: there is one kernel thread, so nothing to inherit; what is kept is the protocol of the word (owner tid,
  * FUTEX_WAITERS, FUTEX_OWNER_DIED) and handing over to the first waiter.  PI locks that other processes may see are the kernel's: standin.h.

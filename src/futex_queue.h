@@ -99,13 +99,19 @@ long gr_futex_not_woken(int parked, long interrupted);
  * nobody's but ours. */
 long gr_futex_check_word(const uint32_t *uaddr, int op);
 
+/* May there be wakes that go to the kernel alone?  By code that was not rewritten, and by a process in our memory that has no way to tell us. */
+static inline bool gr_futex_unheard(const struct gr_carrier *c)
+{
+	return c->ungated || c->vm_child;
+}
+
 /* May native threads wait on this word, with FUTEX_PRIVATE_FLAG?  To be asked after the word was changed. */
 static inline bool gr_futex_natives_wait(const uint32_t *uaddr)
 {
 	if (GR_LIKELY(!gr_carrier()->natives))
 		return false;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return gr_carrier()->ungated || __atomic_load_n(&gr_futex_natives_moved, __ATOMIC_RELAXED) ||
+	return gr_futex_unheard(gr_carrier()) || __atomic_load_n(&gr_futex_natives_moved, __ATOMIC_RELAXED) ||
 	       __atomic_load_n(&gr_futex_count_of(gr_futex_key(uaddr, FUTEX_PRIVATE_FLAG))->natives, __ATOMIC_RELAXED);
 }
 
@@ -125,8 +131,8 @@ static inline bool gr_futex_waits_in_kernel(const uint32_t *uaddr, int op, uint3
 	const struct gr_carrier *c = gr_carrier();
 
 	if (GR_LIKELY(op & FUTEX_PRIVATE_FLAG))
-		return GR_UNLIKELY(c->natives) && c->ungated;
-	return gr_map_is_shared((uintptr_t)uaddr) || (GR_UNLIKELY(c->natives) && (c->ungated || !gr_find_tid((int)val)));
+		return GR_UNLIKELY(c->natives) && gr_futex_unheard(c);
+	return gr_map_is_shared((uintptr_t)uaddr) || (GR_UNLIKELY(c->natives) && (gr_futex_unheard(c) || !gr_find_tid((int)val)));
 }
 
 /* FUTEX_WAKE_BITSET, here and in the kernel */

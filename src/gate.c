@@ -43,10 +43,11 @@ static bool native_futex(const struct gr_carrier *c, long nr)
 	return GR_UNLIKELY(c->natives) && gr_futex_is_call(nr) && c->on && gr_fs_self() != c->current->fs;
 }
 
-/* The same about signals: the table of actions is ours, and so are greenlets' tids. */
+/* The same about signals: the table of actions is ours, and so are greenlets' tids.  A process in our memory has a table of its own. */
 static bool native_signal(const struct gr_carrier *c, long nr, long a, long b)
 {
-	return GR_UNLIKELY(c->natives) && gr_signal_is_native_call(nr, a, b) && c->on && gr_fs_self() != c->current->fs;
+	return GR_UNLIKELY(c->natives) && gr_signal_is_native_call(nr, a, b) && c->on && gr_fs_self() != c->current->fs &&
+	       (!c->vm_child || (int)raw(SYS_getpid) == c->pid);
 }
 
 /* Native threads are counted: those they make, and those that end. */

@@ -452,7 +452,7 @@ void gr_sched_fork_child(void)
 	c->corpse = NULL;
 	gr_list_init(&c->idlers);
 	c->loop_greenlet = NULL;
-	c->natives = false;
+	c->natives = c->vm_child = false;
 	c->native_threads = c->own_threads = 0;
 	c->background = c->outside = 0;
 	c->stats = (struct gr_stats){ .alive = 1, .at_most = 1 };

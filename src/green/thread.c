@@ -96,6 +96,14 @@ void gr_thread_starts(void)
 	c->inside = GR_OUTSIDE;
 }
 
+/* A process will run in our memory beside us: to futexes it is a native thread, but it may have other descriptors, and so no way to post us
+ * notes.  So who waits must look again, and wait in the kernel. */
+static void beside(struct gr_carrier *c)
+{
+	c->vm_child = c->natives = true;
+	gr_futex_wake_all();
+}
+
 /* A new process.  With memory of its own and on our stack it can be made from here; otherwise only the gate's raw way will do. */
 static long new_process(uint64_t flags, bool own_stack, long nr, long a, long b, long d, long e, long f)
 {
@@ -105,7 +113,8 @@ static long new_process(uint64_t flags, bool own_stack, long nr, long a, long b,
 	gr_fd_forked();
 	c->clone_flags = (long)flags;
 	if ((flags & CLONE_VM) || own_stack) {
-		c->vm_child |= (flags & VFORK_FLAGS) == CLONE_VM;
+		if ((flags & VFORK_FLAGS) == CLONE_VM)
+			beside(c);
 		gr_signal_clone_begins();
 		c->inside = GR_INSIDE_CLONE;
 		return GR_CALL_RAW;

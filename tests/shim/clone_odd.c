@@ -1,5 +1,6 @@
 /* clone_odd.c - processes that the program makes by clone() with flags of its own, and exec, while threads wait */
 #include "t.h"
+#include <linux/futex.h>
 #include <linux/sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -64,6 +65,55 @@ static void shares_memory(void)
 	t_set(&stop, 1);
 	join(t);
 	close2(go);
+}
+
+/* --- and wakes us, and is woken --- */
+
+static uint32_t words_[3];
+static int waiting[2];
+
+static long futex(uint32_t *w, int op, uint32_t val)
+{
+	return syscall(SYS_futex, w, op, val, NULL, NULL, 0);
+}
+
+/* It tells that it is there, and when it has woken whom it is to wake. */
+static int wakes_and_waits(void *arg)
+{
+	(void)arg;
+	while (__atomic_load_n(&words_[1], __ATOMIC_SEQ_CST) == 0)
+		futex(&words_[1], FUTEX_WAIT_PRIVATE, 0);
+	for (int i = 0; i < 2; i++)
+		while (futex(&words_[0], FUTEX_WAKE_PRIVATE, 1) == 0)
+			sched_yield();
+	return 24;
+}
+
+static void *waits_for_it(void *arg)
+{
+	t_here(&waiting[arg != NULL]);
+	return (void *)futex(&words_[0], FUTEX_WAIT_PRIVATE, 0);
+}
+
+static void shares_words(void)
+{
+	pthread_t t[2];
+	pid_t pid;
+
+	say("-- CLONE_VM, futexes");
+	words_[2] = 77;
+	pid = MUST(clone(wakes_and_waits, top, CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, NULL, NULL, NULL, &words_[2]));
+	for (int i = 0; i < 2; i++)
+		t[i] = start(waits_for_it, i ? &place : NULL);
+	for (int i = 0; i < 2; i++)
+		wait_parked(&waiting[i]);
+	__atomic_store_n(&words_[1], 1, __ATOMIC_SEQ_CST);
+	futex(&words_[1], FUTEX_WAKE_PRIVATE, 1);
+	for (int i = 0; i < 2; i++)
+		say("woken: %ld", (long)join(t[i]));
+	while (__atomic_load_n(&words_[2], __ATOMIC_SEQ_CST) == 77)
+		futex(&words_[2], FUTEX_WAIT, 77);
+	say("left with %d, its word %u", t_reap(pid), words_[2]);
 }
 
 static int opens(void *arg)
@@ -312,6 +362,7 @@ int main(void)
 {
 	t_begin();
 	shares_memory();
+	shares_words();
 	shares_files();
 	like_vfork();
 	sibling();
