@@ -19,6 +19,8 @@ static struct signals {
 	struct gr_action actions[GR_NSIG];	/* as the program set them */
 	uint32_t lock;				/* atomic: of actions, once there are native threads */
 	int delivering;				/* the signal that gr_signal_deliver() has just sent the current greenlet, or 0 */
+	int delivering_code;			/* and what else is known of it */
+	void *delivering_value;
 	bool own_action;			/* the kernel has own_entry() for GR_SIG_INTERRUPT */
 	bool exec;				/* between gr_signal_exec_begins() and _failed(): what is ignored the kernel ignores */
 	int lent;				/* signals pending in the kernel for that time, of the set below */
@@ -312,13 +314,29 @@ static void arrive(struct gr_carrier *c, const siginfo_t *info, int tid, ucontex
 	}
 }
 
+/*
+ * Is it the one that we have just sent ourselves?  Another of the same number may come from outside just before: the value tells them apart,
+ * which is what the kernel hands on untouched, and of two alike nobody knows which was first.
+ */
+static bool is_delivered(int sig, const siginfo_t *info)
+{
+	return s.delivering == sig && (sig < REALTIME || (info->si_code == s.delivering_code && info->si_ptr == s.delivering_value));
+}
+
+static void set_delivering(const siginfo_t *info)
+{
+	s.delivering_code = info->si_code;
+	s.delivering_value = info->si_ptr;
+	s.delivering = info->si_signo;
+}
+
 static void on_signal(struct gr_carrier *c, int sig, siginfo_t *info, ucontext_t *uc)
 {
 	struct gr_greenlet *who;
 	bool lets_in;
 	int tid;
 
-	if (s.delivering == sig) {
+	if (is_delivered(sig, info)) {
 		s.delivering = 0;
 		run_handler(sig, info, uc, GR_OUTSIDE);
 		return;
@@ -425,10 +443,15 @@ int gr_signal_deliver(bool *ret_restart)
 		if (gr_signal_has_handler(sig) && ran++ == 0)
 			*ret_restart = (s.actions[sig].flags & SA_RESTART) != 0;
 		gr_signal_apply();
-		s.delivering = gr_signal_has_handler(sig) ? sig : 0;
+		if (gr_signal_has_handler(sig))
+			set_delivering(&info);
 		if (raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, sig, &info) < 0 && s.delivering) {
 			s.delivering = 0;
 			run_handler_here(sig, &info);
+		}
+		if (s.delivering) {		/* so many have come that the kernel blocks all: it is the first to get in when there is room */
+			gr_signal_collect();
+			gr_signal_apply();
 		}
 		s.delivering = 0;
 	}
@@ -439,15 +462,20 @@ void gr_signal_on_return(ucontext_t *uc)
 {
 	struct gr_carrier *c = gr_carrier();
 	struct gr_greenlet *g = c->current;
-	uint64_t mask = gr_signal_kernels();
+	uint64_t mask;
 	siginfo_t info;
 
 	c->todo &= ~GR_TODO_SIGNAL;
+	if (c->signals_collected != c->signals_arrived) {	/* since we were switched to; if there are too many, this opens the mask */
+		gr_signal_collect();
+		gr_signal_block_all();
+	}
+	mask = gr_signal_kernels();
 	while (gr_signal_take(~g->sigmask, &info)) {
 		if (gr_signal_ignored(info.si_signo))
 			continue;
 		if (gr_signal_has_handler(info.si_signo))		/* it sees to the others */
-			s.delivering = info.si_signo;
+			set_delivering(&info);
 		if (raw(SYS_rt_tgsigqueueinfo, c->pid, c->tid, info.si_signo, &info) == 0)
 			break;
 		s.delivering = 0;
