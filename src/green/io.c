@@ -96,7 +96,8 @@ static long read_try(struct gr_try *t, const struct iovec *iov, int n)
 	if (gr_is_socket(t->f)) {
 		struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
 
-		return raw(SYS_recvmsg, fd, &m, MSG_DONTWAIT);
+		r = raw(SYS_recvmsg, fd, &m, MSG_DONTWAIT);
+		return r == -EAGAIN && gr_try_ended(t) ? raw(SYS_recvmsg, fd, &m, 0) : r;
 	}
 	if (!(t->f->poll_first & GR_BIT(GR_READ))) {
 		r = raw(SYS_preadv2, fd, iov, n, GR_HERE, GR_HERE, RWF_NOWAIT);

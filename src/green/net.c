@@ -77,8 +77,11 @@ long green_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *fro
 		r = raw(SYS_recvfrom, fd, buf, n, flags | MSG_DONTWAIT, from, fromlen);
 	if (r == -EAGAIN && ((flags & ODD) || n == 0))		/* for nothing at all TCP waits until anything happens, a signal too */
 		return recv_odd(t.f, SYS_recvfrom, fd, (long)buf, (long)n, flags, (long)from, (long)fromlen);
-	while (r == -EAGAIN && (r = gr_try_wait(&t)) == 0)
+	while (r == -EAGAIN && (r = gr_try_wait(&t)) == 0) {
 		r = raw(SYS_recvfrom, t.w.fd, buf, n, flags | MSG_DONTWAIT, from, fromlen);
+		if (r == -EAGAIN && gr_try_ended(&t))
+			r = raw(SYS_recvfrom, t.w.fd, buf, n, flags, from, fromlen);
+	}
 	note_drained(&t, r, n, flags);
 	gr_try_end(&t);
 	return r;
@@ -109,8 +112,11 @@ long green_recvmsg(int fd, struct msghdr *msg, int flags)
 	r = raw(SYS_recvmsg, fd, msg, flags | MSG_DONTWAIT);
 	if (r == -EAGAIN && ((flags & ODD) || of_nothing(msg)))
 		return recv_odd(t.f, SYS_recvmsg, fd, (long)msg, flags, 0, 0, 0);
-	while (r == -EAGAIN && (r = gr_try_wait(&t)) == 0)
+	while (r == -EAGAIN && (r = gr_try_wait(&t)) == 0) {
 		r = raw(SYS_recvmsg, t.w.fd, msg, flags | MSG_DONTWAIT);
+		if (r == -EAGAIN && gr_try_ended(&t))
+			r = raw(SYS_recvmsg, t.w.fd, msg, flags);
+	}
 	t.f->drained = false;
 	gr_try_end(&t);
 	return r;
@@ -146,6 +152,8 @@ long green_recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct t
 		return recv_odd(t.f, SYS_recvmmsg, fd, (long)vec, n, flags, (long)timeout, 0);
 	do {
 		r = raw(SYS_recvmmsg, t.w.fd, vec + got, n - got, flags | MSG_DONTWAIT, 0);
+		if (r == -EAGAIN && gr_try_ended(&t))
+			r = raw(SYS_recvmmsg, t.w.fd, vec + got, n - got, flags, 0);
 		if (r > 0)
 			got += (unsigned)r;
 		if (r > 0 && (got == n || (flags & MSG_WAITFORONE) || time_over(timeout, end)))

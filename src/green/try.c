@@ -27,6 +27,13 @@ long gr_try_wait(struct gr_try *t)
 	return r == 0 && !t->f ? -EBADF : r;
 }
 
+bool gr_try_ended(const struct gr_try *t)
+{
+	struct pollfd p = { .fd = t->w.fd, .events = POLLRDHUP };
+
+	return t->waited && t->f && t->f->kind == GR_KIND_DGRAM && raw(SYS_poll, &p, 1, 0) == 1 && (p.revents & POLLRDHUP);
+}
+
 bool gr_ready_now(int fd, int dir)
 {
 	struct pollfd p = { .fd = fd, .events = dir == GR_READ ? POLLIN : POLLOUT };

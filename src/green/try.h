@@ -33,6 +33,10 @@ static inline bool gr_try_begin(struct gr_try *t, int fd, int dir)
 /* After EAGAIN: 0, try again; or what the call has to return.  Parks. */
 long gr_try_wait(struct gr_try *t);
 
+/* A datagram socket that was shut down for receiving tells its end only to who would wait, and EAGAIN to others: after a wait and another
+ * EAGAIN, is this it?  Then a call that waits returns at once. */
+bool gr_try_ended(const struct gr_try *t);
+
 static inline void gr_try_end(struct gr_try *t)
 {
 	if (t->w.moved)

@@ -100,6 +100,8 @@ static void op_signalfd(const struct step *s, struct result *r)
 	DONE(r, signalfd(s->a & 1 ? -1 : fd_of(s->a), &set, s->c & 1 ? SFD_NONBLOCK : s->c == 0xfe ? 77 : 0));
 	if (s->a & 1)
 		put_result(r, r->ret, SIGNALFD);
+	else
+		r->number = true;
 }
 
 static void op_sigaltstack(const struct step *s, struct result *r)

@@ -676,6 +676,50 @@ static void bad_arguments(void)
 	R("socketpair inet", socketpair(AF_INET, SOCK_STREAM, 0, c));
 }
 
+/* Their end is told to who would wait only. */
+static void *ends(void *arg)
+{
+	shutdown(*(int *)arg, SHUT_RDWR);
+	return NULL;
+}
+
+static void datagrams_that_end(void)
+{
+	for (int unix_ = 0; unix_ < 2; unix_++) {
+		int p[2];
+		char buf[10];
+		struct iovec iov = { buf, sizeof(buf) };
+		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+		struct mmsghdr mm[2] = { { .msg_hdr = m }, { .msg_hdr = m } };
+		pthread_t t;
+
+		say("-- %s, shut down", unix_ ? "unix datagrams" : "udp");
+		if (unix_) {
+			MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, p));
+		} else {
+			struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+			socklen_t len = sizeof(to);
+
+			p[0] = MUST(socket(AF_INET, SOCK_DGRAM, 0));
+			p[1] = MUST(socket(AF_INET, SOCK_DGRAM, 0));
+			MUST(bind(p[0], (struct sockaddr *)&to, sizeof(to)));
+			MUST(getsockname(p[0], (struct sockaddr *)&to, &len));
+			MUST(connect(p[0], (struct sockaddr *)&to, len));
+		}
+		t = start(ends, &p[0]);
+		R("recv, waiting", recv(p[0], buf, sizeof(buf), 0));
+		join(t);
+		R("read", read(p[0], buf, sizeof(buf)));
+		R("readv", readv(p[0], &iov, 1));
+		R("recvmsg", recvmsg(p[0], &m, 0));
+		R("recvmmsg", recvmmsg(p[0], mm, 2, 0, NULL));
+		R("MSG_DONTWAIT", recv(p[0], buf, sizeof(buf), MSG_DONTWAIT));
+		MUST(fcntl(p[0], F_SETFL, O_NONBLOCK));
+		R("O_NONBLOCK", read(p[0], buf, sizeof(buf)));
+		close2(p);
+	}
+}
+
 int main(void)
 {
 	t_begin();
@@ -694,5 +738,6 @@ int main(void)
 	volume("unix", make_unix);
 	volume("tcp", tcp_pair);
 	bad_arguments();
+	datagrams_that_end();
 	return 0;
 }
