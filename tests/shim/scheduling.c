@@ -52,9 +52,10 @@ static void processors(int who)
 static void priorities(int who)
 {
 	struct rlimit limit;
+	long now;
 
-	R("getpriority", syscall(SYS_getpriority, PRIO_PROCESS, who));
-	R("setpriority", syscall(SYS_setpriority, PRIO_PROCESS, who, 0));
+	now = R("getpriority", syscall(SYS_getpriority, PRIO_PROCESS, who));
+	R("setpriority", syscall(SYS_setpriority, PRIO_PROCESS, who, 20 - now));
 	YES("ioprio_get", syscall(SYS_ioprio_get, 1, who) >= 0);
 	R("ioprio_set", syscall(SYS_ioprio_set, 1, who, 2 << 13 | 6));
 	R("ioprio_get", syscall(SYS_ioprio_get, 1, who));
