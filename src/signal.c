@@ -22,6 +22,7 @@ static struct signals {
 	int delivering_code;			/* and what else is known of it */
 	void *delivering_value;
 	bool own_action;			/* the kernel has own_entry() for GR_SIG_INTERRUPT */
+	uint64_t contested;			/* waited for by one greenlet, let in by another */
 	bool exec;				/* between gr_signal_exec_begins() and _failed(): what is ignored the kernel ignores */
 	int lent;				/* signals pending in the kernel for that time, of the set below */
 	uint64_t lent_set;
@@ -70,7 +71,23 @@ static bool is_hooked(int sig)
 
 	if (s.actions[sig].handler == (void *)SIG_IGN && (s.exec || (OF_WRITERS & bit)))
 		return false;
-	return ((FAULTS | OF_WRITERS | gr_signal_of_timers) & bit) != 0;
+	return ((FAULTS | OF_WRITERS | gr_signal_of_timers | s.contested) & bit) != 0;
+}
+
+/* While one greenlet waits for a signal and another lets it in, who gets it is for us to say, even if its action is the default one. */
+void gr_signal_contested(uint64_t set)
+{
+	uint64_t changed = set ^ s.contested;
+
+	s.contested = set;
+	for (int sig = 1; sig < GR_NSIG; sig++)
+		if ((changed & GR_SIGBIT(sig)) && !gr_signal_has_handler(sig))
+			gr_signal_set_kernel_action(sig);
+}
+
+uint64_t gr_signal_now_contested(void)
+{
+	return s.contested;
 }
 
 bool gr_signal_entered(int sig)

@@ -68,6 +68,10 @@ static void set_kernels(uint64_t mask)
 
 void gr_signal_apply(void)
 {
+	uint64_t contested = gr_signal_waited() & gr_tally_any(&open);
+
+	if (GR_UNLIKELY(contested != gr_signal_now_contested()))
+		gr_signal_contested(contested);
 	set_kernels(gr_signal_kernels());
 }
 

@@ -60,6 +60,8 @@ void gr_signal_set_kernel_action(int sig);
 void gr_signal_fatal(int sig, const siginfo_t *info);		/* its default action ends this process, or stops it */
 bool gr_signal_is_fault(int sig, const siginfo_t *info);
 void gr_signal_reset(int sig);
+void gr_signal_contested(uint64_t set);
+uint64_t gr_signal_now_contested(void);
 bool gr_signal_mend_copy(ucontext_t *uc);		/* a fault in gr_user_copy() */
 
 /* --- signal_mask.c */

@@ -99,8 +99,10 @@ static long park(struct gr_greenlet *g, uint64_t set, gr_time deadline)
 		return r;
 	g->waits_for = set;
 	gr_tally_add(&w.sets, set);
+	gr_signal_apply();
 	r = gr_park("signal", deadline, GR_PARK_INTR);
 	gr_signal_wait_ends(g);
+	gr_signal_apply();
 	return r;
 }
 
