@@ -15,6 +15,8 @@
 #define KNOWN_FLAGS	((unsigned long)(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND) | \
 			 SA_RESTORER | 0x800ul /* SA_EXPOSE_TAGBITS */)
 
+#define AT_ONCE		64		/* handlers run by one gr_signal_deliver() */
+
 static struct signals {
 	struct gr_action actions[GR_NSIG];	/* as the program set them */
 	uint32_t lock;				/* atomic: of actions, once there are native threads */
@@ -471,6 +473,10 @@ int gr_signal_deliver(bool *ret_restart)
 			gr_signal_apply();
 		}
 		s.delivering = 0;
+		if (ran == AT_ONCE) {		/* they come faster than they are handled: who was interrupted is to get on, too */
+			c->todo |= GR_TODO_SIGNAL;
+			break;
+		}
 	}
 	return ran;
 }

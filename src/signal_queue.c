@@ -6,11 +6,13 @@
  */
 #include "signal_parts.h"
 #include "hub.h"
+#include <limits.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
 #define ARRIVALS	4096u		/* between two looks; beyond, they stay in the kernel */
 #define SPARE		64u		/* of these for what cannot be blocked there */
+#define MANY		64u		/* so many at once: the kernel is to keep the next ones, or a storm would let nothing else run */
 #define CHUNK		(64u * 1024)
 #define SYNCHRONOUS	(FAULTS | GR_SIGBIT(SIGILL) | GR_SIGBIT(SIGTRAP) | GR_SIGBIT(SIGFPE) | GR_SIGBIT(SIGSYS))
 
@@ -313,12 +315,31 @@ static void find_taker(int sig)
 	tell(g, bit);
 }
 
+/* A timer's signal is pending once, with a count of the expirations missed, or one of a microsecond would fill the line. */
+static bool merged(const siginfo_t *info)
+{
+	int sig = info->si_signo;
+
+	if (info->si_code != SI_TIMER || !q.count[sig])
+		return false;
+	gr_list_each(it, &q.process[sig]) {
+		siginfo_t *first = &gr_container(it, struct gr_pending, link)->info;
+		int64_t missed = (int64_t)first->si_overrun + info->si_overrun + 1;
+
+		if (first->si_code != SI_TIMER || first->si_timerid != info->si_timerid)
+			continue;
+		first->si_overrun = missed > INT_MAX ? INT_MAX : (int)missed;
+		return true;
+	}
+	return false;
+}
+
 int gr_signal_to_process(const siginfo_t *info)
 {
 	int sig = info->si_signo;
 	struct gr_greenlet *g = gr_signal_whose(info);
 
-	if ((g && lets_in(g, GR_SIGBIT(sig)) && gr_signal_ignored(sig)) || (sig < REALTIME && q.count[sig]))
+	if ((g && lets_in(g, GR_SIGBIT(sig)) && gr_signal_ignored(sig)) || (sig < REALTIME && q.count[sig]) || merged(info))
 		return 0;
 	if (!q.process[sig].next)
 		gr_list_init(&q.process[sig]);
@@ -450,7 +471,7 @@ bool gr_signal_note(const siginfo_t *info, int tid)
 	c->todo |= GR_TODO_SIGNAL;
 	if (c->current == c->hub)
 		gr_hub_kick();
-	if (room > SPARE)
+	if (room > SPARE && ARRIVALS - room < MANY)
 		return false;
 	return gr_signal_full = true;
 }
