@@ -293,7 +293,7 @@ long green_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 
 	if (!begin(&t, fd, GR_READ, 0) || !gr_fd_blocking(t.f))
 		return raw(SYS_accept4, fd, addr, len, flags);
-	if (!t.f->listening)
+	if (!t.f->listening || (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)))		/* EINVAL, at once */
 		return raw(SYS_accept4, fd, addr, len, flags);
 	while (r == -EAGAIN) {
 		if (!gr_ready_now(t.w.fd, GR_READ)) {
