@@ -275,6 +275,19 @@ void gr_signal_fatal(int sig, const siginfo_t *info)
 		raw(SYS_rt_tgsigqueueinfo, raw(SYS_getpid), raw(SYS_gettid), sig, info);
 }
 
+void gr_signal_fatal_first(void)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+	siginfo_t info;
+
+	for (int sig = 1; sig < GR_NSIG; sig++)
+		if ((g->pending & ~g->sigmask & GR_SIGBIT(sig)) && !gr_signal_has_handler(sig) && !gr_signal_ignored(sig) &&
+		    gr_signal_take_own(GR_SIGBIT(sig), &info)) {
+			gr_signal_fatal(sig, &info);
+			return;
+		}
+}
+
 bool gr_signal_mend_copy(ucontext_t *uc)
 {
 	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];

@@ -115,6 +115,8 @@ void gr_signal_set_mask(uint64_t mask)
 	struct gr_carrier *c = gr_carrier();
 
 	gr_signal_mask_of(c->current, mask);
+	if (GR_UNLIKELY((c->current->pending & ~mask) != 0))
+		gr_signal_fatal_first();
 	gr_signal_apply();
 	if (gr_signal_pending())
 		c->todo |= GR_TODO_SIGNAL;

@@ -58,6 +58,7 @@ bool gr_signal_entered(int sig);		/* the kernel has our handler for it */
 struct gr_action gr_signal_get_action(int sig);
 void gr_signal_set_kernel_action(int sig);
 void gr_signal_fatal(int sig, const siginfo_t *info);		/* its default action ends this process, or stops it */
+void gr_signal_fatal_first(void);	/* before the kernel lets in what is pending for the process: the thread's own comes before that */
 bool gr_signal_is_fault(int sig, const siginfo_t *info);
 void gr_signal_reset(int sig);
 void gr_signal_contested(uint64_t set);

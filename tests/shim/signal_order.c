@@ -383,9 +383,43 @@ static void stacks(void)
 	altstacks(NULL);
 }
 
+/* What is sent to a thread comes before what is sent to the process, also where it ends it. */
+static void *opens(void *arg)
+{
+	sigset_t set;
+
+	(void)arg;
+	sigfillset(&set);
+	pthread_kill(pthread_self(), SIGRTMIN + 2);
+	kill(getpid(), SIGUSR1);
+	kill(getpid(), SIGRTMIN + 1);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	return NULL;
+}
+
+static void fatal(void)
+{
+	for (int in_thread = 0; in_thread < 2; in_thread++) {
+		pid_t pid = MUST(fork());
+		sigset_t set;
+
+		if (pid == 0) {
+			sigfillset(&set);
+			pthread_sigmask(SIG_BLOCK, &set, NULL);
+			if (in_thread)
+				join(start(opens, NULL));
+			else
+				opens(NULL);
+			_exit(0);
+		}
+		say("two that end the process: SIGRTMIN + %d", t_reap(pid) - 128 - SIGRTMIN);
+	}
+}
+
 int main(void)
 {
 	t_begin();
+	fatal();
 	several();
 	nested();
 	flags();
