@@ -95,7 +95,7 @@ static struct ring *new_record(int fd)
 	return r;
 }
 
-/* Who waits for the event looks again, and finds what there is to wait for now. */
+/* Who waits for the event looks again: it is no longer what tells of completions. */
 static void drop_event(struct ring *r)
 {
 	struct gr_fd *f = r->event < 0 ? NULL : gr_fd_peek(r->event);
