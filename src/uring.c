@@ -237,7 +237,9 @@ long gr_uring_futex_wait(const uint32_t *uaddr, unsigned flags, uint32_t val, ui
 	gr_list_del(&r.link);
 	if (r.ret == -EINVAL)
 		ring.no_futex = true;
-	return r.ret == -EINVAL ? -EOPNOTSUPP : r.ret == -ECANCELED ? broken : r.ret;
+	if (r.ret == -EINVAL || r.ret == -ENOMEM)	/* libc ends the process at errors that a wait cannot have */
+		return -EOPNOTSUPP;
+	return r.ret == -ECANCELED ? broken : r.ret;
 }
 
 /* --- the process changes --------------------------------------------------------------------------------------------------------------- */

@@ -69,6 +69,14 @@ static struct ring *find(int fd)
 	return f ? f->ring : NULL;
 }
 
+/* The descriptor that a program names by itself or by its index */
+static int ring_fd(int fd, bool by_index)
+{
+	if (!by_index)
+		return fd;
+	return (unsigned)fd < GR_LENGTH(rings.registered) ? rings.registered[fd] - 1 : NO_RING;
+}
+
 static void more_records(void)
 {
 	struct ring *v = gr_poller_scratch(GR_PAGE);
@@ -196,16 +204,17 @@ static void note_registered(const struct io_uring_rsrc_update *updates, unsigned
 static long register_event(struct ring *r, int fd, unsigned op, const int *arg, unsigned n)
 {
 	int event = -1;
+	unsigned by_index = op & REGISTER_BY_INDEX, what = op & ~REGISTER_BY_INDEX;
 	long ret;
 
-	if (op == IORING_UNREGISTER_EVENTFD && r->ours)
+	if (what == IORING_UNREGISTER_EVENTFD && r->ours)
 		return -ENXIO;
 	if (r->ours)
-		raw(SYS_io_uring_register, fd, IORING_UNREGISTER_EVENTFD, 0, 0);
+		raw(SYS_io_uring_register, fd, IORING_UNREGISTER_EVENTFD | by_index, 0, 0);
 	ret = raw(SYS_io_uring_register, fd, op, arg, n);
 	if (ret == 0 || r->ours)
 		drop_event(r);
-	if (ret == 0 && op != IORING_UNREGISTER_EVENTFD && gr_user_read(&event, arg, sizeof(event)) == 0)
+	if (ret == 0 && what != IORING_UNREGISTER_EVENTFD && gr_user_read(&event, arg, sizeof(event)) == 0)
 		r->event = gr_own_fd_dup(event);
 	return ret;
 }
@@ -219,12 +228,12 @@ static bool may_wait(unsigned op)
 long green_io_uring_register(int fd, unsigned op, void *arg, unsigned n)
 {
 	unsigned what = op & ~REGISTER_BY_INDEX;
-	struct ring *ring = op & REGISTER_BY_INDEX ? NULL : find(fd);
+	struct ring *ring = find(ring_fd(fd, op & REGISTER_BY_INDEX));
 	long r = -EEXIST;
 
-	if (ring && (op == IORING_REGISTER_EVENTFD || op == IORING_REGISTER_EVENTFD_ASYNC || op == IORING_UNREGISTER_EVENTFD))
+	if (ring && (what == IORING_REGISTER_EVENTFD || what == IORING_REGISTER_EVENTFD_ASYNC || what == IORING_UNREGISTER_EVENTFD))
 		return register_event(ring, fd, op, arg, n);
-	if (may_wait(op))
+	if (may_wait(what))
 		r = gr_offload(SYS_io_uring_register, fd, op, (long)arg, n, 0, 0);
 	if (r == -EEXIST)
 		r = raw(SYS_io_uring_register, fd, op, arg, n);
@@ -459,13 +468,6 @@ static int read_timeout(const struct extra *x, unsigned flags, struct wait *w)
 	return 0;
 }
 
-static int ring_fd(int fd, unsigned flags)
-{
-	if (!(flags & IORING_ENTER_REGISTERED_RING))
-		return fd;
-	return (unsigned)fd < GR_LENGTH(rings.registered) ? rings.registered[fd] - 1 : NO_RING;
-}
-
 /* Can we see when there are enough? */
 static bool is_known(const struct wait *w, unsigned flags)
 {
@@ -517,7 +519,7 @@ static long wait_unknown(struct wait *w, unsigned min, unsigned flags, struct ex
 
 static long wait_for(int fd, unsigned min, unsigned flags, const void *arg, size_t size)
 {
-	struct wait w = { .fd.fd = ring_fd(fd, flags), .enter_fd = fd, .enter_flags = flags & IORING_ENTER_REGISTERED_RING, .ep = -1 };
+	struct wait w = { .fd.fd = ring_fd(fd, flags & IORING_ENTER_REGISTERED_RING), .enter_fd = fd, .enter_flags = flags & IORING_ENTER_REGISTERED_RING, .ep = -1 };
 	struct extra x;
 	long r = read_extra(flags, arg, size, &x);
 

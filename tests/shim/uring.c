@@ -436,7 +436,8 @@ static void registered_and_closed(void)
 	struct io_uring_rsrc_update u = { .offset = ~0u };
 	struct __kernel_timespec ms50 = { 0, 50000000 };
 	struct ring r;
-	int p[2];
+	uint64_t told = 0;
+	int p[2], event = MUST(eventfd(0, EFD_CLOEXEC));
 
 	say("-- registered and closed");
 	MUST(make(&r, 0));
@@ -452,11 +453,21 @@ static void registered_and_closed(void)
 	R("wait by index", syscall(SYS_io_uring_enter, u.offset, take_prepared(&r), 1, IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING,
 				   NULL, 0));
 	take(&r, "by index");
+	R("an eventfd by index", syscall(SYS_io_uring_register, u.offset, IORING_REGISTER_EVENTFD | 1u << 31, &event, 1));
+	prepare(&r, IORING_OP_TIMEOUT, -1, &ms50, 1, 9);
+	R("wait beside it", syscall(SYS_io_uring_enter, u.offset, take_prepared(&r), 1, IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING,
+				    NULL, 0));
+	take(&r, "by index");
+	R("it tells", read(event, &told, sizeof(told)));
+	say("of %llu", (unsigned long long)told);
+	R("no eventfd", syscall(SYS_io_uring_register, u.offset, IORING_UNREGISTER_EVENTFD | 1u << 31, NULL, 0));
+	R("nor another", syscall(SYS_io_uring_register, u.offset, IORING_UNREGISTER_EVENTFD | 1u << 31, NULL, 0));
 	u.data = 0;
 	R("unregister by index", syscall(SYS_io_uring_register, u.offset, IORING_UNREGISTER_RING_FDS | 1u << 31, &u, 1));
 	R("gone", syscall(SYS_io_uring_enter, u.offset, 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, 0));
 	MUST(close(p[0]));
 	MUST(close(p[1]));
+	MUST(close(event));
 }
 
 int main(void)
