@@ -1,0 +1,46 @@
+"""cost.py - group 8: what grove costs a program that does not wait: at its start, at each call, at each file"""
+import tempfile
+import time
+
+from suite.core import Bench, Goal, Side
+from suite.programs import BUILD, GROVE, SERVER_CORE, built, program, under_grove, values
+
+
+def start(*command):
+    """The wall time of a program, in milliseconds: the median of so many runs."""
+    def measure(_quick):
+        before = time.perf_counter_ns()
+        values([*SERVER_CORE, *command])
+        return {"ms": (time.perf_counter_ns() - before) / 1e6}
+    return Side(measure)
+
+
+def files(folder, under=()):
+    """Calls on files in @folder while another thread is there."""
+    def measure(quick):
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            return values([*SERVER_CORE, *under, *built("bench/files"), place, "20000" if quick else "100000"])
+    return Side(measure)
+
+
+def files_bench(name, what, folder):
+    limits = {"write": 1.25, "read": 1.25, "pread": 1.25, "stat": 1.35, "open_close": 1.8, "open_read_close": 1.8}
+    return Bench(name, f"calls on files that need not wait while another thread is there, {what}", "write", "ns each write of 4 KB", "bare",
+                 share=(8, 60), sides={"bare": files(folder), "grove": files(folder, [GROVE])},
+                 more={call: "ns" for call in limits if call != "write"},
+                 goals=[Goal(f"{name}, {call}: grove/bare", "grove/bare", limit, figure=call) for call, limit in limits.items()])
+
+
+BENCHES = [
+    Bench("start", "`true`, from its start to its end", "ms", "ms", "bare", share=(5, 20), rounds=200, sides={
+        "bare": start("true"), "grove": start(GROVE, "true")}, goals=[
+        Goal("start: grove true - true", "grove-bare", 3, unit="ms")]),
+    Bench("start_python", "`python3 -c pass`, from its start to its end", "ms", "ms", "bare", share=(5, 20), rounds=100, sides={
+        "bare": start("python3", "-c", "pass"), "grove": start(GROVE, "python3", "-c", "pass")}),
+    files_bench("files_memory", "in memory", "/dev/shm"),
+    files_bench("files_disk", "on the disk of the build", str(BUILD)),
+    Bench("preempt", "a turn passed on by a condition variable, with the timer for threads that compute and without", "ns", "ns each", "off",
+          share=(10, 40), sides={"off": under_grove("bench/handoff", options=["--preempt=0"], trial=2000),
+                                 "on": under_grove("bench/handoff", trial=2000), "threads": program("bench/handoff", trial=2000)},
+          goals=[Goal("preemption: hand-off, on/off", "on/off", 1.02)]),
+]

@@ -1,0 +1,131 @@
+"""programs.py - the programs that sides are made of: where they are, how they are run, what they say
+
+A program prints `name value` lines.  grove's own are built by `make'; those of bench/peers by `make bench', from packages that need not
+be there: a peer that was not built, or that leaves with status 77, is a side that is missing.
+"""
+import os
+import re
+import subprocess
+import threading
+from pathlib import Path
+
+from suite.core import Failed, Missing, Side
+
+TOP = Path(__file__).resolve().parent.parent.parent
+BUILD = Path(os.environ.get("builddir") or (TOP / "build" if (TOP / "build/bench").is_dir() else TOP)).resolve()
+GROVE = os.environ.get("GROVE", str(BUILD / "grove"))
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE = ["taskset", "-c", str(CORES[0])]
+LOAD_CORE = ["taskset", "-c", str(CORES[min(1, len(CORES) - 1)])]
+PEERS = TOP / "bench/peers"
+
+
+def built(path):
+    """A program of the build tree."""
+    found = BUILD / path
+    if not os.access(found, os.X_OK):
+        raise Missing(f"{path} is not built; run make first")
+    return [str(found)]
+
+
+def needs(source):
+    """The package that the head of a peer's source names."""
+    found = re.search(r"Needs: (\S+)", source.read_text(encoding="utf-8"))
+    return found[1] if found else "nothing"
+
+
+def peer_program(name):
+    """A program of bench/peers: a script, or what bench/peers/build has built."""
+    script = PEERS / f"{name}.py"
+    if script.exists():
+        return ["python3", "-B", str(script)]
+    program = BUILD / "bench/peers" / name
+    if os.access(program, os.X_OK):
+        return [str(program)]
+    source = next(iter(sorted(PEERS.glob(f"{name}.*"))), None)
+    raise Missing(f"needs the package {needs(source)}, and `make bench' to build it" if source else f"no source bench/peers/{name}")
+
+
+def values(command, timeout=120, **how):
+    """Runs it and reads its `name value` lines."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, check=False, **how)
+    except FileNotFoundError as why:
+        raise Missing(f"{why.filename} is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise Failed(f"not done after {timeout} seconds: {' '.join(command)}") from None
+    if done.returncode == 77:
+        raise Missing(done.stderr.strip() or "it says that it cannot run here")
+    if done.returncode:
+        raise Failed(f"status {done.returncode} from {' '.join(command)}: {done.stderr.strip()[-300:]}")
+    return {name: float(value) for name, value in (line.split()[:2] for line in done.stdout.splitlines())}
+
+
+class Program(Side):
+    """A side that is a program.
+
+    @find: () -> its command.  @args: its arguments.  @n: how many, the last argument; where the program tells `ns' for each of them, @n is
+    but a first trial, and how many fill the time that a measurement may take is found out.  @quick_n: the number for a quick run.
+    """
+
+    def __init__(self, find, *args, n=None, quick_n=None, trial=None, under=(), pin=SERVER_CORE, about="", timeout=120, scale=None):
+        super().__init__(measure=self.once, about=about, prepare=self.find_n if trial else self.warm)
+        self.find, self.args, self.under, self.pin, self.timeout, self.scale = find, args, list(under), list(pin), timeout, scale
+        self.n, self.quick_n, self.trial = n, quick_n if quick_n is not None else n, trial
+
+    def command(self, n):
+        return [*self.pin, *self.under, *self.find(), *self.args, *([] if n is None else [str(n)])]
+
+    def once(self, quick):
+        got = values(self.command(self.quick_n if quick else self.n), self.timeout)
+        return self.scale(got) if self.scale else got
+
+    def find_n(self, seconds):
+        each = values(self.command(self.trial), self.timeout)["ns"]
+        self.n = self.quick_n = max(self.trial, int(min(seconds, 1) * 1e9 / max(each, 0.1)))
+
+    def warm(self, _seconds):
+        self.find()
+
+
+def program(path, *args, **how):
+    """A program of the build tree."""
+    return Program(lambda: built(path), *args, **how)
+
+
+def under_grove(path, *args, options=(), **how):
+    """The same, under grove."""
+    return Program(lambda: built(path), *args, under=[GROVE, *options], **how)
+
+
+def peer(name, *args, **how):
+    """A program of bench/peers."""
+    return Program(lambda: peer_program(name), *args, **how)
+
+
+class Server:
+    """A server that prints `port N` once it listens; ends with the block."""
+
+    def __init__(self, command):
+        try:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        except FileNotFoundError as why:
+            raise Missing(f"{why.filename} is not installed") from None
+        line = self.process.stdout.readline()
+        if not line.startswith("port "):
+            _, said = self.process.communicate()
+            if self.process.returncode == 77:
+                raise Missing(said.strip())
+            raise Failed(f"{' '.join(command)} did not start: {said.strip()}")
+        self.port, self.pid = line.split()[1], self.process.pid
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        timer = threading.Timer(5, self.process.kill)
+        timer.start()
+        self.process.terminate()
+        self.process.wait()
+        timer.cancel()

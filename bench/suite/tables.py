@@ -1,0 +1,111 @@
+"""tables.py - results for people: on the terminal, and in docs/PERFORMANCE.md"""
+import statistics
+
+from suite.programs import TOP
+
+DOCUMENT = TOP / "docs/PERFORMANCE.md"
+
+
+def number(value):
+    """Three digits that count; thousands apart."""
+    if value is None:
+        return "-"
+    size = abs(value)
+    return f"{value:,.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 0.1 else f"{value:.3g}"
+
+
+def ratio(value):
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" if value >= 100 else f"{value:.2f}"
+
+
+def wanted(goal):
+    return f"{'at least' if goal['least'] else 'at most'} {goal['limit']:,g}{' ' + goal['unit'] if goal['unit'] else ''}"
+
+
+def verdict(goal):
+    return {None: "not measured", True: "met", False: "missed"}[goal["met"]]
+
+
+def shown(goal, one=number):
+    """The median, and the least and greatest."""
+    if goal["median"] is None:
+        return "-"
+    unit = f" {goal['unit']}" if goal["unit"] else ""
+    return f"{one(goal['median'])}{unit} ({one(goal['from'])} to {one(goal['to'])})"
+
+
+def rows(result):
+    """One for each side that was measured: side, ratio, its least, its greatest, the figure, the other figures."""
+    for side, ratios in result["ratios"].items():
+        others = [statistics.median(more["sides"][side]) if side in more["sides"] else None for more in result["more"]]
+        yield side, statistics.median(ratios), min(ratios), max(ratios), statistics.median(result["sides"][side]), others
+
+
+def side_name(result, side):
+    return f"{side} (limit)" if side == result["limit"] else side
+
+
+def print_result(result):
+    """The table of one bench: the ratio first."""
+    more = result["more"]
+    print(f"{result['name']}: {result['what']}")
+    print(f"  {'ratio':>8} {'least':>8} {'most':>8} {result['unit']:>22}  {'':12}" + "".join(f"{m['figure'] + ' ' + m['unit']:>18}" for m in more))
+    for side, middle, least, most, figure, others in rows(result):
+        line = f"  {ratio(middle):>8} {ratio(least):>8} {ratio(most):>8} {number(figure):>22}  {side_name(result, side):12}"
+        print(line + "".join(f"{number(other):>18}" for other in others))
+    for side, why in result["missing"].items():
+        print(f"  {side}: skipped, {why}")
+    for side, why in result["failed"].items():
+        print(f"  {side}: FAILED, {why}")
+    for goal in result["goals"]:
+        print(f"  {goal['what']}: {shown(goal)}; wanted {wanted(goal)}: {verdict(goal)}")
+    print(f"  {result['rounds']} rounds, {result['seconds']:.0f} s\n", flush=True)
+
+
+def print_summary(results):
+    print("summary, medians:")
+    for result in results["benches"]:
+        for goal in result["goals"]:
+            print(f"  {goal['what']:64} {shown(goal):32} {wanted(goal):16} {verdict(goal)}")
+
+
+# --- docs/PERFORMANCE.md -----------------------------------------------------------------------------------------------------
+
+def machine_lines(machine):
+    peers = ", ".join(f"{name} {version}" for name, version in machine["peers"].items())
+    kind = "virtual machine" if machine["virtual"] else "machine"
+    return [f"{machine['cores']}-core {kind}, {machine['processor']}, {machine['memory GB']:g} GB; {machine['system']}, Linux {machine['kernel']}, "
+            f"{machine['libc']}; FSGSBASE {'on' if machine['FSGSBASE'] else 'off'}. grove {machine['grove']}.", "",
+            f"Peers: {peers or 'none installed'}."]
+
+
+def goal_lines(results):
+    lines = ["| measure | wanted | median (least to greatest) | |", "| --- | --- | --- | --- |"]
+    for result in results["benches"]:
+        lines += [f"| {goal['what']} | {wanted(goal)} | {shown(goal)} | {verdict(goal)} |" for goal in result["goals"]]
+    return lines
+
+
+def bench_lines(result):
+    more = "".join(f" {m['figure']} {m['unit']} |" for m in result["more"])
+    lines = [f"### {result['name']}", f"{result['what']}. {result['rounds']} rounds.", "",
+             f"| ratio | (least to greatest) | {result['unit']} | |{more}", "| ---: | --- | ---: | --- |" + " ---: |" * len(result["more"])]
+    for side, middle, least, most, figure, others in rows(result):
+        about = f": {result['about'][side]}" if result["about"].get(side) else ""
+        lines.append(f"| {ratio(middle)} | {ratio(least)} to {ratio(most)} | {number(figure)} | {side_name(result, side)}{about} |" +
+                     "".join(f" {number(other)} |" for other in others))
+    lines += [""] + [f"{side}: not measured, {why}." for side, why in {**result["missing"], **result["failed"]}.items()]
+    return lines if lines[-1] == "" else lines + [""]
+
+
+def document(results):
+    """Replaces what stands between the marks of docs/PERFORMANCE.md; returns its path."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    made = {"machine": machine_lines(results["machine"]), "goals": goal_lines(results),
+            "tables": [line for result in results["benches"] for line in bench_lines(result)]}
+    for part, lines in made.items():
+        begin, end = f"<!-- {part}: made by bench/run --document -->\n", f"<!-- end of {part} -->"
+        head, rest = text.split(begin)
+        text = head + begin + "\n".join(lines).rstrip() + "\n" + end + rest.split(end, 1)[1]
+    DOCUMENT.write_text(text, encoding="utf-8")
+    return DOCUMENT
