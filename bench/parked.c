@@ -1,13 +1,14 @@
 /*
- * parked.c - as many threads as asked for, all parked at once: half in read() on one pipe, half in sleep()
+ * parked.c - as many threads as asked for, all parked at once: in read() on one pipe, in sleep(), or half and half
  *
- *	parked THREADS		default attributes; prints how many it could make, waits for a line on standard input, then sends
- *				every reader one byte, joins them all and prints how many bytes came
+ *	parked [read | sleep] THREADS	default attributes; prints how many it could make, waits for a line on standard input, then
+ *					sends every reader one byte, joins them all and prints how many bytes came
  *
  * `parked 0` is the empty program that the memory of the others is measured against.
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,48 +35,76 @@ static void *sleeper(void *arg)
 	return arg;
 }
 
-/* Readers go to @readers, sleepers to nobody; returns how many threads there are, *error: why no more. */
-static long make(long want, pthread_t *readers, int *error)
+/* Which of them read */
+static bool (*reads)(long i);
+
+static bool all(long i)
+{
+	return i >= 0;
+}
+
+static bool none(long i)
+{
+	return i < 0;
+}
+
+static bool even(long i)
+{
+	return i % 2 == 0;
+}
+
+/* Readers go to @readers, sleepers to nobody; returns how many threads there are, *count: how many of them read, *error: why no more. */
+static long make(long want, pthread_t *readers, long *count, int *error)
 {
 	pthread_t thread;
 	long made;
 
 	*error = 0;
+	*count = 0;
 	for (made = 0; made < want; made++) {
-		*error = pthread_create(&thread, NULL, made % 2 ? sleeper : reader, NULL);
+		*error = pthread_create(&thread, NULL, reads(made) ? reader : sleeper, NULL);
 		if (*error)
 			break;
-		if (made % 2 == 0)
-			readers[made / 2] = thread;
+		if (reads(made))
+			readers[(*count)++] = thread;
 	}
 	return made;
 }
 
-int main(int argc, char **argv)
+/* How many got their byte */
+static long end(const pthread_t *readers, long count)
 {
-	long want = argc > 1 ? atol(argv[1]) : 1000, made, got = 0;
-	pthread_t *readers = malloc((want / 2 + 1) * sizeof(*readers));
-	int error;
+	long got = 0;
 
-	if (!readers || pipe(pipe_ends) == -1)
-		return 1;
-	made = make(want, readers, &error);
-	while (atomic_load(&started) < made)
-		usleep(10000);
-	sleep(1);		/* from "started" to parked is a few instructions, or a time slice */
-	printf("parked %ld %s\n", made, error ? strerror(error) : "");
-	fflush(stdout);
-	getchar();
-	for (long i = 0; i < (made + 1) / 2; i++) {
+	for (long i = 0; i < count; i++)
 		if (write(pipe_ends[1], "x", 1) != 1)
-			return 1;
-	}
-	for (long i = 0; i < (made + 1) / 2; i++) {
+			exit(1);
+	for (long i = 0; i < count; i++) {
 		void *result;
 
 		pthread_join(readers[i], &result);
 		got += (intptr_t)result;
 	}
-	printf("read %ld\n", got);
+	return got;
+}
+
+int main(int argc, char **argv)
+{
+	const char *how = argc > 2 ? argv[1] : "";
+	long want = argc > 1 ? atol(argv[argc - 1]) : 1000, made, count;
+	pthread_t *readers = malloc((size_t)(want + 1) * sizeof(*readers));
+	int error;
+
+	if (!readers || pipe(pipe_ends) == -1)
+		return 1;
+	reads = strcmp(how, "read") == 0 ? all : strcmp(how, "sleep") == 0 ? none : even;
+	made = make(want, readers, &count, &error);
+	while (atomic_load(&started) < made)
+		usleep(10000);
+	usleep(300000);		/* from "started" to parked is a few instructions, or a time slice */
+	printf("parked %ld %s\n", made, error ? strerror(error) : "");
+	fflush(stdout);
+	getchar();
+	printf("read %ld\n", end(readers, count));
 	return 0;
 }

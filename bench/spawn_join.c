@@ -1,13 +1,11 @@
 /*
- * spawn_join.c - one greenlet or thread after the other is made and waited for
+ * spawn_join.c - one greenlet after the other is made and waited for
  *
  *	spawn_join SIDE [greenlets]	prints nanoseconds per greenlet
  *
- * grove: grove_spawn(), grove_get(), grove_release().  crowd: the same with a thousand alive at a time.  threads: pthread_create(),
- * pthread_join().
+ * grove: grove_spawn(), grove_get(), grove_release().  crowd: the same with a thousand alive at a time.
  */
 #include "bench.h"
-#include <pthread.h>
 
 #define CROWD 1000
 
@@ -60,17 +58,4 @@ static double run_crowd(long n)
 	return bench_now(CLOCK_MONOTONIC) - from;
 }
 
-static double run_threads(long n)
-{
-	double from = bench_now(CLOCK_MONOTONIC);
-
-	for (long i = 0; i < n; i++) {
-		pthread_t thread;
-		void *value;
-
-		BENCH_CHECK(pthread_create(&thread, NULL, same, &from) == 0 && pthread_join(thread, &value) == 0 && value == &from);
-	}
-	return bench_now(CLOCK_MONOTONIC) - from;
-}
-
-BENCH_MAIN(1000000, { "grove", run_grove }, { "crowd", run_crowd }, { "threads", run_threads })
+BENCH_MAIN(1000000, { "grove", run_grove }, { "crowd", run_crowd })

@@ -15,6 +15,10 @@ def start(*command):
     return Side(measure)
 
 
+def calls(side):
+    return {"bare": program("bench/threads", side, trial=10000), "grove": under_grove("bench/threads", side, trial=10000)}
+
+
 def files(folder, under=()):
     """Calls on files in @folder while another thread is there."""
     def measure(quick):
@@ -26,21 +30,25 @@ def files(folder, under=()):
 def files_bench(name, what, folder):
     limits = {"write": 1.25, "read": 1.25, "pread": 1.25, "stat": 1.35, "open_close": 1.8, "open_read_close": 1.8}
     return Bench(name, f"calls on files that need not wait while another thread is there, {what}", "write", "ns each write of 4 KB", "bare",
-                 share=(8, 60), sides={"bare": files(folder), "grove": files(folder, [GROVE])},
+                 share=(5, 40), sides={"bare": files(folder), "grove": files(folder, [GROVE])},
                  more={call: "ns" for call in limits if call != "write"},
                  goals=[Goal(f"{name}, {call}: grove/bare", "grove/bare", limit, figure=call) for call, limit in limits.items()])
 
 
 BENCHES = [
-    Bench("start", "`true`, from its start to its end", "ms", "ms", "bare", share=(5, 20), rounds=200, sides={
+    Bench("start", "`true`, from its start to its end", "ms", "ms", "bare", share=(3, 20), rounds=200, sides={
         "bare": start("true"), "grove": start(GROVE, "true")}, goals=[
         Goal("start: grove true - true", "grove-bare", 3, unit="ms")]),
-    Bench("start_python", "`python3 -c pass`, from its start to its end", "ms", "ms", "bare", share=(5, 20), rounds=100, sides={
+    Bench("start_python", "`python3 -c pass`, from its start to its end", "ms", "ms", "bare", share=(3, 20), rounds=100, sides={
         "bare": start("python3", "-c", "pass"), "grove": start(GROVE, "python3", "-c", "pass")}),
+    Bench("getppid", "a call that never waits, in one of two threads", "ns", "ns each", "bare", share=(3, 20), sides=calls("getppid"), goals=[
+        Goal("pass-through call: grove - bare", "grove-bare", 10, unit="ns")]),
+    Bench("mutex", "an uncontended mutex locked and unlocked, in one of two threads", "ns", "ns each", "bare", share=(3, 20),
+          sides=calls("mutex"), goals=[Goal("uncontended mutex: grove/bare", "grove/bare", 1.05)]),
     files_bench("files_memory", "in memory", "/dev/shm"),
     files_bench("files_disk", "on the disk of the build", str(BUILD)),
     Bench("preempt", "a turn passed on by a condition variable, with the timer for threads that compute and without", "ns", "ns each", "off",
-          share=(10, 40), sides={"off": under_grove("bench/handoff", options=["--preempt=0"], trial=2000),
+          share=(5, 40), sides={"off": under_grove("bench/handoff", options=["--preempt=0"], trial=2000),
                                  "on": under_grove("bench/handoff", trial=2000), "threads": program("bench/handoff", trial=2000)},
           goals=[Goal("preemption: hand-off, on/off", "on/off", 1.02)]),
 ]

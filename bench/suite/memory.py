@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from suite.core import Bench, Failed, Goal, Missing, Side
-from suite.programs import GROVE, built
+from suite.programs import GROVE, built, peer_program
 
 
 def field(path, name):
@@ -44,7 +44,6 @@ class Parked(Side):
                 self.give_up(process, command)
             proc = Path(f"/proc/{process.pid}")
             got = [field(proc / "smaps_rollup", "Pss"), field(proc / "status", "VmPTE"), kernel_kb() - before, int(line[1])]
-            process.communicate("\n")
         finally:
             timer.cancel()
             process.kill()
@@ -58,21 +57,36 @@ class Parked(Side):
             raise Missing(said.strip())
         raise Failed(f"status {process.returncode} from {' '.join(command)}: {said.strip()[-300:]}")
 
-    def once(self, _quick):
-        *kb, made = self.process(self.count)
+    def once(self, quick):
+        count = self.count // (10 if quick and self.count > 10000 else 2 if quick else 1)
+        *kb, made = self.process(count)
         resident, tables, kernel = ((full - empty) / max(made, 1) for full, empty in zip(kb, self.empty))
-        return {"kb": resident + tables + kernel, "resident_kb": resident, "tables_kb": tables, "kernel_kb": kernel, "made": made}
+        return {"kb": resident + tables + kernel, "resident_kb": resident, "tables_kb": tables, "kernel_kb": kernel, "made": made, "share": made / count}
+
+
+def hand(how, count):
+    """What must be for each: a page of stack, guarded; nothing else."""
+    return Parked(lambda: [*built("bench/hand"), "pages"], count, about=f"a page of stack in a mapping of 64 KiB; no {how}, nobody to wake")
 
 
 def parked(how, count, share):
-    def binary():
-        return built("bench/parked")
+    of_threads, of_api = (lambda: [*built("bench/parked"), how]), (lambda: [*built("bench/crowd"), how])
+    names = {"st": "st", "go": "goroutines", "gevent": "by_gevent"} | ({"fiber": "fiber"} if how == "sleep" else {})
 
-    return Bench(f"parked_{count // 1000}k", f"{count:,} parked at once, {how}", "kb", "KB each", "grove", share=share, rounds=5, sides={
-        "grove": Parked(binary, count, [GROVE]), "threads": Parked(binary, count)},
-        more={"resident_kb": "", "tables_kb": "", "kernel_kb": "", "made": ""}, goals=[
-            Goal(f"{count:,} parked, {how}: made under grove", "grove", count, least=True, figure="made"),
-            Goal(f"{count:,} parked, {how}: resident each, under grove", "grove", 8.5, figure="resident_kb", unit="KB")])
+    def of_peer(name):
+        return lambda: [*peer_program(name), how]
+
+    return Bench(f"parked_{how}_{count // 1000}k", f"{count:,} parked at once in {how} (--quick: fewer), memory each, the kernel's included", "kb", "KB each",
+                 "hand", share=share, rounds=5, sides={
+                     "hand": hand(how, count), "api": Parked(of_api, count, about="the C API, stacks of 256 KiB"),
+                     "grove": Parked(of_threads, count, [GROVE], about="the program of `threads', unmodified, under grove, stacks of 8 MiB"),
+                     "threads": Parked(of_threads, count, about="kernel threads, stacks of 8 MiB"),
+                     **{side: Parked(of_peer(name), count) for side, name in names.items()}},
+                 more={"resident_kb": "", "tables_kb": "", "kernel_kb": "", "made": ""}, goals=[
+                     Goal(f"{count:,} parked in {how}: made under grove, of those asked for", "grove", 1, least=True, figure="share"),
+                     Goal(f"{count:,} parked in {how}: memory each, under grove", "grove", 8.5, unit="KB"),
+                     Goal(f"{count:,} parked in {how}: memory each, API", "api", 8.5, unit="KB")])
 
 
-BENCHES = [parked("half in read, half in sleep", 10000, (20, 40)), parked("half in read, half in sleep", 100000, (40, 120))]
+BENCHES = [parked("read", 10000, (9, 50)), parked("sleep", 10000, (10, 50)), parked("read", 100000, (15, 110)),
+           parked("sleep", 100000, (16, 110))]

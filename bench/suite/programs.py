@@ -38,7 +38,7 @@ def peer_program(name):
     """A program of bench/peers: a script, or what bench/peers/build has built."""
     script = PEERS / f"{name}.py"
     if script.exists():
-        return ["python3", "-B", str(script)]
+        return [str(script)]
     program = BUILD / "bench/peers" / name
     if os.access(program, os.X_OK):
         return [str(program)]
@@ -64,21 +64,23 @@ def values(command, timeout=120, **how):
 class Program(Side):
     """A side that is a program.
 
-    @find: () -> its command.  @args: its arguments.  @n: how many, the last argument; where the program tells `ns' for each of them, @n is
-    but a first trial, and how many fill the time that a measurement may take is found out.  @quick_n: the number for a quick run.
+    @find: () -> its command.  Its arguments are @args, then how many, then @then.  How many: @n, and @quick_n in a quick run; or, where
+    the program tells the nanoseconds for each, as many as fill the time of a measurement, which are found out by a run of @trial.
+    @scale: of what it tells and how many there were, what the bench shows.
     """
 
-    def __init__(self, find, *args, n=None, quick_n=None, trial=None, under=(), pin=SERVER_CORE, about="", timeout=120, scale=None):
+    def __init__(self, find, *args, n=None, quick_n=None, trial=None, then=(), under=(), about="", timeout=120, scale=None):
         super().__init__(measure=self.once, about=about, prepare=self.find_n if trial else self.warm)
-        self.find, self.args, self.under, self.pin, self.timeout, self.scale = find, args, list(under), list(pin), timeout, scale
+        self.find, self.args, self.then, self.under, self.timeout, self.scale = find, args, list(then), list(under), timeout, scale
         self.n, self.quick_n, self.trial = n, quick_n if quick_n is not None else n, trial
 
     def command(self, n):
-        return [*self.pin, *self.under, *self.find(), *self.args, *([] if n is None else [str(n)])]
+        return [*SERVER_CORE, *self.under, *self.find(), *self.args, *([] if n is None else [str(n)]), *self.then]
 
     def once(self, quick):
-        got = values(self.command(self.quick_n if quick else self.n), self.timeout)
-        return self.scale(got) if self.scale else got
+        n = self.quick_n if quick else self.n
+        got = values(self.command(n), self.timeout)
+        return self.scale(got, n) if self.scale else got
 
     def find_n(self, seconds):
         each = values(self.command(self.trial), self.timeout)["ns"]

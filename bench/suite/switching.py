@@ -1,49 +1,106 @@
 """switching.py - group 1: a switch, a turn passed on, create and join, a million alive"""
-from suite.core import Bench, Goal
-from suite.programs import program, under_grove
+from suite.core import Bench, Goal, Missing, Side
+from suite.memory import field
+from suite.programs import peer, program, under_grove
 
-HAND = program("bench/yield", "hand", trial=100000, about="a switch of stacks with FS base and control words, by hand")
+SHARE = (6, 45)
+UNIT = ("ns", "ns each")
+PEERS = ("st", "pth", "fiber", "go", "gevent")
+PROGRAMS = {"go": "goroutines", "gevent": "by_gevent"}          # of peers that are not called as they are
 
 
-def api(side, about=""):
+def hand(side="switch", about="a switch of stacks with FS base and control words, by hand"):
+    return program("bench/hand", side, trial=100000, about=about)
+
+
+def api(side, about="the C API"):
     """Of the programs that measure the C API: program/side."""
     path, _, its_side = side.partition("/")
     return program(f"bench/{path}", its_side, trial=10000, about=about)
 
 
-def of(path, make=program, **how):
-    """A program of POSIX threads."""
-    return make(f"bench/{path}", trial=2000, **how)
+def threads(path, side=(), **how):
+    """The same program of POSIX threads bare, and under grove."""
+    return {"grove": under_grove(f"bench/{path}", *side, trial=2000, about="the program of `threads', unmodified, under grove", **how),
+            "threads": program(f"bench/{path}", *side, trial=2000, about="kernel threads", **how)}
+
+
+def peers(side, *names):
+    """What the peers have of it."""
+    return {name: peer(PROGRAMS.get(name, name), side, trial=1000) for name in names}
+
+
+def each_switch(got, _n):
+    """sched_yield() does not lead to another thread each time; under grove it does, where the kernel sees none of it."""
+    return got | {"ns": got["ns"] / got["switched"]} if got["switched"] > 0.01 else got
+
+
+# --- a million alive ---------------------------------------------------------------------------------------------------------
+
+ALIVE = {"n": 1000000, "quick_n": 100000}
+ALIVE_GB = {"hand": 9, "api": 12, "fiber": 19, "go": 4, "threads": 1}
+
+
+def when_there_is_memory(side, gigabytes):
+    """The side, if so much is available for the full number."""
+    measure, prepare = side.measure, side.prepare
+
+    def measured(quick):
+        if not quick and field("/proc/meminfo", "MemAvailable") < gigabytes * 2**20:
+            raise Missing(f"a million of them take {gigabytes} GB, which are not available")
+        return measure(quick)
+    return Side(measured, side.about, prepare)
+
+
+def alive():
+    sides = {"hand": program("bench/hand", "alive", about="stacks 64 KiB apart, with TLS blocks, by hand", **ALIVE),
+             "api": program("bench/crowd", "alive", about="the C API, stacks of 256 KiB", **ALIVE),
+             "threads": program("bench/thread_timers", "alive", about="kernel threads, stacks of 64 KiB, as many as can be made", **ALIVE),
+             "fiber": peer("fiber", "alive", about="stacks of 16 KiB without guards", **ALIVE), "go": peer("goroutines", "alive", **ALIVE)}
+    return Bench("alive", "a million that wait at once (--quick: 100,000): to make one, have it wait, wake it, end it", "ns", "ns of CPU each",
+                 "hand", share=(12, 110), rounds=7, more={"made": "", "kb": "KB each"}, sides={
+                     side: when_there_is_memory(it, ALIVE_GB[side]) for side, it in sides.items()},
+                 goals=[Goal("a million alive: memory each, API", "api", 12, figure="kb", unit="KB")])
 
 
 BENCHES = [
-    Bench("yield", "two take turns, and each turn is nothing but giving it up", "ns", "ns each", "hand", share=(10, 60), sides={
-        "hand": HAND, "api": api("yield/grove"), "threads": api("yield/threads")}, goals=[
-        Goal("yield through the API: ns", "api", 38, unit="ns"),
+    Bench("switch", "a switch of stacks, without a scheduler", *UNIT, "hand", share=(5, 20), sides={
+        "hand": hand(about="with FS base and control words, leaving by a jump"), "arch": program(
+            "bench/switch", "grove", trial=100000, about="grove's own, with the same"),
+        "plain": hand("plain", "registers alone, so both share TLS and modes"),
+        "fcontext": peer("context", "switch", trial=100000, about="Boost.Context: with the control words, without FS base"),
+        "ucontext": hand("ucontext", "libc's swapcontext(), with the signal mask")}, goals=[
+        Goal("switch: grove's against one by hand", "arch/hand", 1.3)]),
+    Bench("yield", "two take turns, and each turn is nothing but giving it up", *UNIT, "hand", share=SHARE, sides={
+        "hand": hand(), "api": api("yield/grove"), **threads("threads", ["yield"], scale=each_switch), **peers("yield", *PEERS[1:])}, goals=[
+        Goal("yield through the API", "api", 38, unit="ns"),
         Goal("yield: api/hand", "api/hand", 2.5),
         Goal("yield: threads/api", "threads/api", 20, least=True)]),
-    Bench("semaphore", "a turn passed to and fro by two semaphores", "ns", "ns each", "hand", share=(10, 60), sides={
-        "hand": HAND, "api": api("semaphore/grove"), "threads": api("semaphore/threads")}, goals=[
+    Bench("semaphore", "a turn passed to and fro by two semaphores", *UNIT, "hand", share=SHARE, sides={
+        "hand": hand(), "api": api("semaphore/grove"), **threads("threads", ["semaphore"]), **peers("semaphore", *PEERS)}, goals=[
         Goal("hand-off by semaphores: api/hand", "api/hand", 4),
         Goal("hand-off by semaphores: threads/api", "threads/api", 10, least=True)]),
-    Bench("condition", "a turn passed to and fro by a mutex and a condition variable", "ns", "ns each", "hand", share=(10, 60), sides={
-        "hand": HAND, "grove": of("handoff", under_grove), "threads": of("handoff")}, goals=[
+    Bench("condition", "a turn passed to and fro by a mutex and a condition variable", *UNIT, "hand", share=SHARE, sides={
+        "hand": hand(), **threads("handoff"), **peers("condition", *PEERS[:4])}, goals=[
         Goal("hand-off by condition variable: threads/grove", "threads/grove", 5, least=True)]),
-    Bench("channel", "an item handed over in a channel without a buffer", "ns", "ns each", "hand", share=(10, 60), sides={
-        "hand": HAND, "api": api("channel/grove"), "one_way": api("channel/one_way", about="the C API, one sends and the other receives"),
-        "threads": api("channel/threads")}, goals=[
+    Bench("channel", "an item handed over without a buffer between: a rendezvous", *UNIT, "hand", share=SHARE, sides={
+        "hand": hand(), "api": api("channel/grove"), "one_way": api("channel/one_way", "the C API, one sends and the other receives"),
+        **threads("threads", ["channel"]), **peers("channel", *PEERS)}, goals=[
         Goal("rendezvous in a channel: api/hand", "api/hand", 4),
         Goal("rendezvous in a channel: threads/one_way", "threads/one_way", 10, least=True)]),
-    Bench("queue", "an item through a queue of 64", "ns", "ns each", "hand", share=(10, 60), sides={
-        "hand": HAND, "api": api("queue/grove"), "threads": api("queue/threads")}, goals=[
+    Bench("queue", "an item through a queue of 64", *UNIT, "hand", share=(5, 40), sides={
+        "hand": hand(), "api": api("queue/grove"), **threads("threads", ["queue"]), **peers("queue", "fiber", "go", "gevent")}, goals=[
         Goal("through a queue of 64: threads/api", "threads/api", 2, least=True)]),
-    Bench("generator", "the next value of a generator", "ns", "ns each", "hand", share=(5, 30), sides={
-        "hand": HAND, "api": api("generator/grove")}, goals=[
+    Bench("generator", "the next value of a generator", *UNIT, "hand", share=(2, 15), sides={
+        "hand": hand(), "api": api("generator/grove")}, goals=[
         Goal("next value of a generator: api/hand", "api/hand", 3)]),
-    Bench("create", "one is made and waited for, then the next", "ns", "ns each", "hand", share=(10, 60), sides={
-        "hand": HAND, "api": api("spawn_join/grove"), "crowd": api("spawn_join/crowd", about="the C API, a thousand alive at a time"),
-        "grove": of("create_join", under_grove), "threads": of("create_join")}, goals=[
-        Goal("create and join through the API: ns", "api", 150, unit="ns"),
+    Bench("create", "one is made, runs, ends and is waited for; then the next", *UNIT, "hand", share=(7, 50), sides={
+        "hand": hand("create", "stack and TLS block from a list of free ones, by hand"), "api": api("spawn_join/grove"),
+        "crowd": api("spawn_join/crowd", "the C API, a thousand alive at a time"), **threads("create_join"),
+        "context": peer("context", "create", trial=10000, about="Boost.Context: on one stack again and again, without TLS or a scheduler"),
+        **peers("create", *PEERS)}, goals=[
+        Goal("create and join through the API", "api", 150, unit="ns"),
         Goal("create and join: threads/api", "threads/api", 60, least=True),
         Goal("create and join: threads/grove", "threads/grove", 40, least=True)]),
+    alive(),
 ]

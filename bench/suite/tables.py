@@ -3,7 +3,7 @@ import statistics
 
 from suite.programs import TOP
 
-DOCUMENT = TOP / "docs/PERFORMANCE.md"
+DOCUMENT, README = TOP / "docs/PERFORMANCE.md", TOP / "README.md"
 
 
 def number(value):
@@ -79,11 +79,13 @@ def machine_lines(machine):
             f"Peers: {peers or 'none installed'}."]
 
 
-def goal_lines(results):
-    lines = ["| measure | wanted | median (least to greatest) | |", "| --- | --- | --- | --- |"]
-    for result in results["benches"]:
-        lines += [f"| {goal['what']} | {wanted(goal)} | {shown(goal)} | {verdict(goal)} |" for goal in result["goals"]]
-    return lines
+GOALS_HEAD = ["| measure | wanted | median (least to greatest) | |", "| --- | --- | --- | --- |"]
+
+
+def goal_rows(results):
+    """{measure: row}"""
+    return {goal["what"]: f"| {goal['what']} | {wanted(goal)} | {shown(goal)} | {verdict(goal)} |"
+            for result in results["benches"] for goal in result["goals"]}
 
 
 def bench_lines(result):
@@ -98,14 +100,29 @@ def bench_lines(result):
     return lines if lines[-1] == "" else lines + [""]
 
 
+def replace_part(text, part, lines):
+    """What stands between the marks of that part."""
+    begin, end = f"<!-- {part}: made by bench/run --document -->\n", f"<!-- end of {part} -->"
+    head, rest = text.split(begin)
+    return head + begin + "\n".join(lines).rstrip() + "\n" + end + rest.split(end, 1)[1]
+
+
+def quoted(text, rows):
+    """README's rows, of the measures that it quotes now."""
+    begin, end = "<!-- figures: made by bench/run --document -->\n", "<!-- end of figures -->"
+    now = text.split(begin)[1].split(end)[0].splitlines()
+    measures = [line.split("|")[1].strip() for line in now if line.startswith("|")]
+    return GOALS_HEAD + [rows[measure] for measure in measures if measure in rows]
+
+
 def document(results):
-    """Replaces what stands between the marks of docs/PERFORMANCE.md; returns its path."""
+    """Writes docs/PERFORMANCE.md and the rows that README quotes; returns their paths."""
+    rows = goal_rows(results)
     text = DOCUMENT.read_text(encoding="utf-8")
-    made = {"machine": machine_lines(results["machine"]), "goals": goal_lines(results),
-            "tables": [line for result in results["benches"] for line in bench_lines(result)]}
-    for part, lines in made.items():
-        begin, end = f"<!-- {part}: made by bench/run --document -->\n", f"<!-- end of {part} -->"
-        head, rest = text.split(begin)
-        text = head + begin + "\n".join(lines).rstrip() + "\n" + end + rest.split(end, 1)[1]
+    for part, lines in (("machine", machine_lines(results["machine"])), ("goals", GOALS_HEAD + list(rows.values())),
+                        ("tables", [line for result in results["benches"] for line in bench_lines(result)])):
+        text = replace_part(text, part, lines)
     DOCUMENT.write_text(text, encoding="utf-8")
-    return DOCUMENT
+    text = README.read_text(encoding="utf-8")
+    README.write_text(replace_part(text, "figures", quoted(text, rows)), encoding="utf-8")
+    return f"{DOCUMENT.relative_to(TOP)}, {README.relative_to(TOP)}"

@@ -1,21 +1,48 @@
 """timers.py - group 3: many asleep at once, and how late they wake"""
 from suite.core import Bench, Goal
-from suite.programs import program
+from suite.programs import peer, program, under_grove
+
+OTHERS = 25             # of a loaded bench: each computes for 20 us and sleeps 1 ms, together half of the core's time
 
 
-def seconds(count):
-    """CPU seconds for 100,000, from what the program says of each of @count."""
-    def scale(got):
-        return got | {"cpu_s": (got["make_ns"] + got["wake_ns"]) / 1e4}
-    return scale
+def scaled(got, _n):
+    """CPU seconds for 100,000, from the nanoseconds for each."""
+    return got | {"cpu_s": got["ns"] * 100000 / 1e9}
+
+
+def sleepers(find, *args, count=100000, quick=20000, **how):
+    return find(*args, n=count, quick_n=quick, scale=scaled, **how)
+
+
+def late(us, others):
+    """A bench of the lateness of short sleeps."""
+    state = f"while {others} others compute for 20 us and sleep 1 ms in turns, half of the core's time" if others else "when nothing else runs"
+    how = {"n": 500, "quick_n": 60, "then": [str(us), str(others)], "scale": lambda got, _n: {
+        "late_ms": got["late_us"] / 1e3, "p99_ms": got["p99_us"] / 1e3, "worst_ms": got["worst_us"] / 1e3}}
+    goal = Goal(f"lateness of a {us} us sleep, {'loaded' if others else 'idle'}, median: grove", "grove", 0.15, unit="ms")
+    return Bench(f"late_{us}us{'_loaded' if others else ''}", f"how late a sleep of {us} us ends, {state}", "late_ms", "ms, median", "exact",
+                 share=(7, 50), rounds=9, more={"p99_ms": "", "worst_ms": ""}, sides={
+                     "exact": program("bench/thread_timers", "exact", about="kernel threads with a timer slack of 1 ns instead of 50 us", **how),
+                     "api": program("bench/sleepers", "late", **how), "grove": under_grove("bench/thread_timers", "late", **how),
+                     "threads": program("bench/thread_timers", "late", about="kernel threads", **how),
+                     "libev": program("bench/libev", "late", about="callbacks by hand", **how),
+                     **{side: peer(name, "late", **how) for side, name in (("st", "st"), ("pth", "pth"), ("fiber", "fiber"),
+                                                                           ("go", "goroutines"), ("gevent", "by_gevent"))}},
+                 goals=[goal, Goal(goal.what.replace("grove", "api"), "api", 0.15, unit="ms")])
 
 
 BENCHES = [
-    Bench("sleepers", "100,000 asleep at once, each for a time of its own, all of them within a second; threads: 20,000, times five",
-          "cpu_s", "s of CPU for 100,000", "api", share=(30, 100), rounds=7, sides={
-              "api": program("bench/sleepers", "grove", n=100000, scale=seconds(100000)),
-              "threads": program("bench/sleepers", "threads", n=20000, quick_n=5000, scale=seconds(20000))},
-          more={"make_ns": "", "wake_ns": "", "late_us": "", "worst_us": ""}, goals=[
-              Goal("100,000 sleepers: CPU", "api", 0.4, unit="s"),
+    Bench("sleepers", "100,000 each sleep once, for 0.5 to 1.5 s: to make it, sleep, wake and end", "cpu_s",
+          "s of CPU for 100,000", "libev", share=(18, 110), rounds=7, more={"late_us": "median", "worst_us": ""}, sides={
+              "libev": sleepers(program, "bench/libev", "sleepers", about="timers and callbacks by hand, no stacks"),
+              "api": sleepers(program, "bench/sleepers", "grove"),
+              "grove": sleepers(under_grove, "bench/thread_timers", "sleepers"),
+              "threads": sleepers(program, "bench/thread_timers", "sleepers", count=20000, quick=5000,
+                                  about="kernel threads, 20,000 times five, as there cannot be that many"),
+              "st": sleepers(peer, "st", "sleepers", count=30000, about="30,000, as each stack takes two mappings"),
+              "fiber": sleepers(peer, "fiber", "sleepers"), "go": sleepers(peer, "goroutines", "sleepers"),
+              "gevent": sleepers(peer, "by_gevent", "sleepers")}, goals=[
+              Goal("100,000 sleepers: CPU, API", "api", 0.4, unit="s"),
               Goal("sleepers: CPU, threads/api", "threads/api", 1.5, least=True)]),
+    late(1000, 0), late(1000, OTHERS), late(100, 0), late(100, OTHERS),
 ]
