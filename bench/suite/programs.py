@@ -58,7 +58,10 @@ def values(command, timeout=120, **how):
         raise Missing(done.stderr.strip() or "it says that it cannot run here")
     if done.returncode:
         raise Failed(f"status {done.returncode} from {' '.join(command)}: {done.stderr.strip()[-300:]}")
-    return {name: float(value) for name, value in (line.split()[:2] for line in done.stdout.splitlines())}
+    try:
+        return {name: float(value) for name, value in (line.split()[:2] for line in done.stdout.splitlines())}
+    except ValueError:
+        raise Failed(f"not to be understood, from {' '.join(command)}: {done.stdout[:300]}") from None
 
 
 class Program(Side):
@@ -113,8 +116,12 @@ class Server:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         except FileNotFoundError as why:
             raise Missing(f"{why.filename} is not installed") from None
+        timer = threading.Timer(20, self.process.kill)
+        timer.start()
         line = self.process.stdout.readline()
+        timer.cancel()
         if not line.startswith("port "):
+            self.process.kill()
             _, said = self.process.communicate()
             if self.process.returncode == 77:
                 raise Missing(said.strip())
