@@ -1,7 +1,7 @@
 /*
  * channel.c - items go from one to another over a channel without a buffer: each is a rendezvous
  *
- *	channel SIDE [items]	prints nanoseconds per item
+ *	channel SIDE [items]	prints CPU nanoseconds per item
  *
  * grove: two greenlets send and receive in turns.  one_way: one of them sends, and the other receives; so each wakes up in another place
  * than where the other one went to sleep, and the processor mispredicts where it returns to.

@@ -1,7 +1,7 @@
 /*
  * queue.c - items go from one greenlet to another through a queue that holds up to 64
  *
- *	queue grove [items]	prints nanoseconds per item: one put and one get
+ *	queue grove [items]	prints CPU nanoseconds per item: one put and one get
  */
 #include "bench.h"
 

@@ -1,7 +1,7 @@
 /*
  * semaphore.c - a turn passed to and fro between two greenlets by two semaphores, one for each direction
  *
- *	semaphore grove [hand-offs]	prints nanoseconds per hand-off: a release, an acquire that waits, and a switch
+ *	semaphore grove [hand-offs]	prints CPU nanoseconds per hand-off: a release, an acquire that waits, and a switch
  */
 #include "bench.h"
 

@@ -142,7 +142,7 @@ struct bench_side {
 
 static long bench_args[2];		/* what follows n */
 
-/* program SIDE [n [more]]: prints nanoseconds for each of n */
+/* program SIDE [n [more]]: prints CPU nanoseconds for each of n */
 static inline int bench_main(int argc, char **argv, const struct bench_side *sides, size_t count, long n)
 {
 	if (argc > 2)

@@ -1,7 +1,7 @@
 /*
  * yield.c - two greenlets take turns, and each turn is nothing but giving it up
  *
- *	yield grove [switches]	prints nanoseconds per grove_yield()
+ *	yield grove [switches]	prints CPU nanoseconds per grove_yield()
  */
 #include "bench.h"
 

@@ -4,7 +4,7 @@ from suite.memory import field
 from suite.programs import peer, program, under_grove
 
 SHARE = (6, 45)
-UNIT = ("ns", "ns each")
+UNIT = ("ns", "ns of CPU each")
 PEERS = ("st", "pth", "fiber", "go", "gevent")
 PROGRAMS = {"go": "goroutines", "gevent": "by_gevent"}          # of peers that are not called as they are
 
@@ -37,7 +37,7 @@ def each_switch(got, _n):
 
 # --- a million alive ---------------------------------------------------------------------------------------------------------
 
-ALIVE = {"n": 1000000, "quick_n": 100000}
+ALIVE = {"n": 1000000, "quick_n": 30000}
 ALIVE_GB = {"hand": 9, "api": 12, "grove": 14, "fiber": 19, "go": 4, "threads": 1}
 
 
@@ -58,7 +58,7 @@ def alive():
              "grove": under_grove("bench/thread_timers", "alive", about="the program of `threads', unmodified, under grove", **ALIVE),
              "threads": program("bench/thread_timers", "alive", about="kernel threads, stacks of 64 KiB, as many as can be made", **ALIVE),
              "fiber": peer("fiber", "alive", about="stacks of 16 KiB without guards", **ALIVE), "go": peer("goroutines", "alive", **ALIVE)}
-    return Bench("alive", "a million that wait at once (--quick: 100,000): to make one, have it wait, wake it, end it", "ns", "ns of CPU each",
+    return Bench("alive", "a million that wait at once (--quick: 30,000): to make one, have it wait, wake it, end it", "ns", "ns of CPU each",
                  "hand", share=(14, 130), rounds=7, more={"made": "", "kb": "KB each"}, sides={
                      side: when_there_is_memory(it, ALIVE_GB[side]) for side, it in sides.items()},
                  goals=[Goal("a million alive: memory each, API", "api", 12, figure="kb", unit="KB")])
