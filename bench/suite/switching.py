@@ -98,7 +98,7 @@ BENCHES = [
     Bench("create", "one is made, runs, ends and is waited for; then the next", *UNIT, "hand", share=(7, 50), sides={
         "hand": hand("create", "stack and TLS block from a list of free ones, by hand"), "api": api("spawn_join/grove"),
         "crowd": api("spawn_join/crowd", "the C API, a thousand alive at a time"), **threads("create_join"),
-        "context": peer("context", "create", trial=10000, about="Boost.Context: on one stack again and again, without TLS or a scheduler"),
+        "fcontext": peer("context", "create", trial=10000, about="Boost.Context: on one stack again and again, without TLS or a scheduler"),
         **peers("create", *PEERS)}, goals=[
         Goal("create and join through the API", "api", 150, unit="ns"),
         Goal("create and join: threads/api", "threads/api", 60, least=True),

@@ -41,18 +41,23 @@ def rows(result):
         yield side, statistics.median(ratios), min(ratios), max(ratios), statistics.median(result["sides"][side]), others
 
 
+def more_head(more):
+    """A figure's name and unit; the name ends with the unit if none is given."""
+    return f"{more['figure']} {more['unit']}".strip().rjust(9)
+
+
 def side_name(result, side):
     return f"{side} (limit)" if side == result["limit"] else side
 
 
 def print_result(result):
     """The table of one bench: the ratio first."""
-    more = result["more"]
+    heads = [more_head(more) for more in result["more"]]
     print(f"{result['name']}: {result['what']}")
-    print(f"  {'ratio':>8} {'least':>8} {'most':>8} {result['unit']:>22}  {'':12}" + "".join(f"{m['figure'] + ' ' + m['unit']:>18}" for m in more))
+    print(f"  {'ratio':>8} {'least':>8} {'most':>8} {result['unit']:>22}  {'':15}" + "".join(f"{head:>{len(head) + 3}}" for head in heads))
     for side, middle, least, most, figure, others in rows(result):
-        line = f"  {ratio(middle):>8} {ratio(least):>8} {ratio(most):>8} {number(figure):>22}  {side_name(result, side):12}"
-        print(line + "".join(f"{number(other):>18}" for other in others))
+        line = f"  {ratio(middle):>8} {ratio(least):>8} {ratio(most):>8} {number(figure):>22}  {side_name(result, side):15}"
+        print(line + "".join(f"{number(other):>{len(head) + 3}}" for head, other in zip(heads, others)))
     for side, why in result["missing"].items():
         print(f"  {side}: skipped, {why}")
     for side, why in result["failed"].items():
@@ -89,7 +94,7 @@ def goal_rows(results):
 
 
 def bench_lines(result):
-    more = "".join(f" {m['figure']} {m['unit']} |" for m in result["more"])
+    more = "".join(f" {more_head(m).strip()} |" for m in result["more"])
     lines = [f"### {result['name']}", f"{result['what']}. {result['rounds']} rounds.", "",
              f"| ratio | (least to greatest) | {result['unit']} | |{more}", "| ---: | --- | ---: | --- |" + " ---: |" * len(result["more"])]
     for side, middle, least, most, figure, others in rows(result):
