@@ -7,15 +7,10 @@
  * so none is made to be told EAGAIN.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "listen.h"
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 struct conn {
@@ -71,7 +66,7 @@ static void conn_ready(struct conn *c, bool ending)
 
 static void accept_all(int listener, int epoll)
 {
-	int fd, on = 1;
+	int fd;
 
 	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) != -1) {
 		struct conn *c = malloc(sizeof(*c));
@@ -83,34 +78,15 @@ static void accept_all(int listener, int epoll)
 		}
 		c->fd = fd;
 		c->from = c->to = 0;
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		send_at_once(fd);
 		if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) == -1)
 			conn_end(c);
 	}
 }
 
-static int listen_on(int port)
-{
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-	struct sockaddr_in at = {
-		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
-	};
-	socklen_t len = sizeof(at);
-
-	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
-	    bind(fd, (struct sockaddr *)&at, len) == -1 || listen(fd, 4096) == -1 ||
-	    getsockname(fd, (struct sockaddr *)&at, &len) == -1) {
-		perror("echo_epoll: listen");
-		exit(1);
-	}
-	printf("port %d\n", ntohs(at.sin_port));
-	fflush(stdout);
-	return fd;
-}
-
 int main(int argc, char **argv)
 {
-	int listener = listen_on(argc > 1 ? atoi(argv[1]) : 0), epoll = epoll_create1(EPOLL_CLOEXEC);
+	int listener = listen_on(argc > 1 ? atoi(argv[1]) : 0, SOCK_NONBLOCK), epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL }, got[256];
 
 	if (epoll == -1 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev) == -1) {

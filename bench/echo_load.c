@@ -1,11 +1,17 @@
 /*
  * echo_load.c - puts load on an echo server: many connections, one message in flight on each, every byte that returns is compared
  *
- *	echo_load [-c connections] [-n requests | -t seconds] [-s size] [-p server-pid] port
+ *	echo_load [-c connections] [-n requests | -t seconds] [-s size] [-w round-trips] [-r rate | -i] [-p server-pid] port
  *
- * Prints `name value` lines.  Counting starts after a warm-up of WARM_UP round trips per connection, when every connection is up
- * and every thread of the server has run.  With -p the CPU time the server used meanwhile is read from its process clock, which
- * counts nanoseconds and includes threads that have ended.  Exit status 1: a connection failed, or an echo differed.
+ * Prints `name value` lines.  Counting starts after a warm-up of -w round trips per connection (20 if not told), when every
+ * connection is up and every thread of the server has run.  With -p the CPU time the server used meanwhile is read from its
+ * process clock, which counts nanoseconds and includes threads that have ended.
+ *
+ * -r: messages are sent at fixed times, so many a second over all connections in turn, however late the answers are.  Latency
+ * counts from the time at which a message was due.
+ * -i: after the warm-up the connections stay idle; `idle N' says so, and they close at the end of standard input.
+ *
+ * Exit status 1: a connection failed, or an echo differed.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -23,8 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WARM_UP		20
 #define MAX_SIZE	65536
+#define PATIENCE	10000000000LL	/* ns without any answer */
 #define SUB_BUCKETS	64		/* per power of two: a quantile is exact to 1.6 % */
 
 struct conn {
@@ -32,15 +38,24 @@ struct conn {
 	uint32_t id;
 	uint32_t round;			/* of the message in flight */
 	size_t have;			/* bytes of its echo that are here and were right */
-	int64_t sent;
+	int64_t sent;			/* or when it was due */
+	bool busy;			/* a message is in flight */
+	uint32_t owed;			/* messages that were due while one was in flight */
+	int64_t owed_since;		/* when the first of them was due */
 };
 
 static struct {
-	int connections, port;
+	int connections, port, warm_up;
 	int64_t requests, duration;	/* to measure; whichever comes first ends the run */
+	int64_t interval;		/* between messages that are due; 0: one follows the answer to another */
+	bool idle;
 	size_t size;
 	pid_t server;
-} opt = { .connections = 100, .requests = INT64_MAX, .duration = INT64_MAX, .size = 64 };
+} opt = { .connections = 100, .warm_up = 20, .requests = INT64_MAX, .duration = INT64_MAX, .size = 64 };
+
+static int64_t total, warm;		/* answers; how many of them are the warm-up */
+static int64_t started, cpu;		/* when that ended, and the server's CPU time then */
+static int64_t last_answer;
 
 static uint64_t histogram[64 * SUB_BUCKETS];
 
@@ -99,14 +114,15 @@ static void compose(const struct conn *c, unsigned char *buf)
 	}
 }
 
-static void send_next(struct conn *c)
+static void send_next(struct conn *c, int64_t due)
 {
 	static unsigned char buf[MAX_SIZE];
 
 	c->round++;
 	c->have = 0;
+	c->busy = true;
 	compose(c, buf);
-	c->sent = now_on(CLOCK_MONOTONIC);
+	c->sent = due;
 	if (send(c->fd, buf, opt.size, MSG_NOSIGNAL) != (ssize_t)opt.size)
 		fail(c, "send failed");
 }
@@ -150,45 +166,108 @@ static struct conn *connect_all(int epoll)
 	return conns;
 }
 
-static void report(uint64_t count, int64_t took, int64_t cpu)
+_Noreturn static void report(int64_t now)
 {
-	printf("connections %d\nrequests %llu\nseconds %.3f\nrequests_per_s %.0f\n", opt.connections, (unsigned long long)count,
-	       took / 1e9, count / (took / 1e9));
-	printf("p50_us %.1f\np99_us %.1f\np999_us %.1f\n", quantile_us(0.5, count), quantile_us(0.99, count), quantile_us(0.999, count));
+	int64_t count = total - warm, took = now - started;
+
+	printf("connections %d\nrequests %lld\nseconds %.3f\nrequests_per_s %.0f\n", opt.connections, (long long)count, took / 1e9,
+	       count / (took / 1e9));
+	printf("p50_us %.1f\np99_us %.1f\np999_us %.1f\n", quantile_us(0.5, count), quantile_us(0.99, count),
+	       quantile_us(0.999, count));
 	if (opt.server)
-		printf("server_cpu_ns_per_request %.0f\n", (double)cpu / count);
+		printf("server_cpu_ns_per_request %.0f\n", (double)(server_cpu() - cpu) / count);
+	exit(0);
 }
 
-static void run(int epoll)
+_Noreturn static void stay_idle(void)
 {
-	int64_t started = 0, cpu = 0, total = 0, warm = (int64_t)WARM_UP * opt.connections;
+	printf("idle %d\n", opt.connections);
+	fflush(stdout);
+	while (getchar() != EOF)
+		;
+	exit(0);
+}
+
+/* The end of the warm-up */
+static void begin_counting(int64_t now)
+{
+	if (opt.idle)
+		stay_idle();
+	memset(histogram, 0, sizeof(histogram));
+	started = now;
+	cpu = server_cpu();
+}
+
+/* What follows the answer.  Idle connections, and those with a rate, all have the same warm-up; else one may be ahead of another. */
+static void next_of(struct conn *c, int64_t now)
+{
+	if (opt.idle || (opt.interval && total < warm)) {
+		if (c->round < (uint32_t)opt.warm_up)
+			send_next(c, now);
+	} else if (!opt.interval) {
+		send_next(c, now);
+	} else if (c->owed) {
+		c->owed--;
+		send_next(c, c->owed_since);
+		c->owed_since += opt.interval * opt.connections;
+	}
+}
+
+static void answered(struct conn *c)
+{
+	int64_t now = now_on(CLOCK_MONOTONIC);
+
+	last_answer = now;
+	c->busy = false;
+	histogram[bucket_of(now - c->sent)]++;
+	if (++total == warm)
+		begin_counting(now);
+	else if (total > warm && (total - warm >= opt.requests || now - started >= opt.duration))
+		report(now);
+	next_of(c, now);
+}
+
+/* Sends what has become due by now; returns how long until the next is. */
+static int64_t send_due(struct conn *conns)
+{
+	static int64_t slots;
+	int64_t now = now_on(CLOCK_MONOTONIC), due;
+
+	for (; (due = started + slots * opt.interval) <= now; slots++) {
+		struct conn *c = &conns[slots % opt.connections];
+
+		if (!c->busy)
+			send_next(c, due);
+		else if (c->owed++ == 0)
+			c->owed_since = due;
+	}
+	return due - now;
+}
+
+static int wait_for_answers(int epoll, struct conn *conns, struct epoll_event *got, int most)
+{
+	int64_t left = opt.interval && total >= warm ? send_due(conns) : PATIENCE;
+	struct timespec t = { .tv_sec = left / 1000000000, .tv_nsec = left % 1000000000 };
+	int n = epoll_pwait2(epoll, got, most, &t, NULL);
+
+	if (n == 0 && now_on(CLOCK_MONOTONIC) - last_answer >= PATIENCE) {
+		fprintf(stderr, "echo_load: no answer for %lld seconds, %lld answered\n", PATIENCE / 1000000000,
+			(long long)total);
+		exit(1);
+	}
+	return n;
+}
+
+_Noreturn static void run(int epoll, struct conn *conns)
+{
 	struct epoll_event got[512];
 
 	for (;;) {
-		int n = epoll_wait(epoll, got, 512, 10000);
+		int n = wait_for_answers(epoll, conns, got, 512);
 
-		if (n == 0) {
-			fprintf(stderr, "echo_load: no answer for 10 seconds, %lld answered\n", (long long)total);
-			exit(1);
-		}
-		for (int i = 0; i < n; i++) {
-			struct conn *c = got[i].data.ptr;
-			int64_t now;
-
-			if (!receive(c))
-				continue;
-			now = now_on(CLOCK_MONOTONIC);
-			histogram[bucket_of(now - c->sent)]++;
-			if (++total == warm) {
-				memset(histogram, 0, sizeof(histogram));
-				started = now;
-				cpu = server_cpu();
-			} else if (total > warm && (total - warm >= opt.requests || now - started >= opt.duration)) {
-				report(total - warm, now - started, server_cpu() - cpu);
-				return;
-			}
-			send_next(c);
-		}
+		for (int i = 0; i < n; i++)
+			if (receive(got[i].data.ptr))
+				answered(got[i].data.ptr);
 	}
 }
 
@@ -196,12 +275,15 @@ static bool parse(int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "c:n:t:s:p:")) != -1) {
+	while ((o = getopt(argc, argv, "c:n:t:s:w:r:ip:")) != -1) {
 		switch (o) {
 		case 'c': opt.connections = atoi(optarg); break;
 		case 'n': opt.requests = atoll(optarg); break;
 		case 't': opt.duration = atof(optarg) * 1e9; break;
 		case 's': opt.size = atoi(optarg); break;
+		case 'w': opt.warm_up = atoi(optarg); break;
+		case 'r': opt.interval = 1e9 / atof(optarg); break;
+		case 'i': opt.idle = true; break;
 		case 'p': opt.server = atoi(optarg); break;
 		default: return false;
 		}
@@ -209,7 +291,8 @@ static bool parse(int argc, char **argv)
 	if (opt.requests == INT64_MAX && opt.duration == INT64_MAX)
 		opt.requests = 100000;
 	opt.port = optind < argc ? atoi(argv[optind]) : 0;
-	return opt.port > 0 && opt.connections > 0 && opt.requests > 0 && opt.size > 0 && opt.size <= MAX_SIZE;
+	return opt.port > 0 && opt.connections > 0 && opt.requests > 0 && opt.size > 0 && opt.size <= MAX_SIZE && opt.warm_up > 0 &&
+	       opt.interval >= 0;
 }
 
 int main(int argc, char **argv)
@@ -219,7 +302,8 @@ int main(int argc, char **argv)
 	struct conn *conns;
 
 	if (!parse(argc, argv)) {
-		fprintf(stderr, "usage: echo_load [-c connections] [-n requests | -t seconds] [-s size] [-p server-pid] port\n");
+		fprintf(stderr, "usage: echo_load [-c connections] [-n requests | -t seconds] [-s size] [-w round-trips] "
+				"[-r rate | -i] [-p server-pid] port\n");
 		return 2;
 	}
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -229,8 +313,8 @@ int main(int argc, char **argv)
 	conns = connect_all(epoll);
 	if (!conns)
 		return 1;
+	warm = (int64_t)opt.warm_up * opt.connections;
 	for (int i = 0; i < opt.connections; i++)
-		send_next(&conns[i]);
-	run(epoll);
-	return 0;
+		send_next(&conns[i], now_on(CLOCK_MONOTONIC));
+	run(epoll, conns);
 }

@@ -57,7 +57,8 @@ class Goal:
 @dataclasses.dataclass
 class Bench:
     """@figure: which of the figures that its sides report the ratios are made of, in @unit.  @limit: the side that is the limit.
-    @share: seconds that it may take, quick and full.  @more: figures shown beside it, {name: unit}.  Less is better, unless @most.
+    @share: seconds that it may take, quick and full; without seconds for quick it is left out of a quick run that does not name it.
+    @more: figures shown beside it, {name: unit}.  Less is better, unless @most.  @quick_sides: those of a quick run, if not all.
     """
     name: str
     what: str
@@ -70,6 +71,7 @@ class Bench:
     more: dict[str, str] = dataclasses.field(default_factory=dict)
     most: bool = False
     rounds: int = 15            # at most
+    quick_sides: tuple[str, ...] = ()
     group: str = ""
 
     def peers(self):
@@ -87,8 +89,9 @@ class Run:
 
     def __init__(self, bench, quick, sides=None):
         self.bench, self.quick = bench, quick
-        self.share = bench.share[0 if quick else 1]
-        self.sides = {name: side for name, side in bench.sides.items() if not sides or name in sides}
+        self.share = bench.share[0 if quick else 1] or bench.share[1] / 4
+        wanted = sides or quick and bench.quick_sides or bench.sides
+        self.sides = {name: side for name, side in bench.sides.items() if name in wanted}
         self.missing, self.failed, self.rounds = {}, {}, []
 
     def attempt(self, name, what):

@@ -46,8 +46,8 @@ def peer_program(name):
     raise Missing(f"needs the package {needs(source)}, and `make bench' to build it" if source else f"no source bench/peers/{name}")
 
 
-def values(command, timeout=120, **how):
-    """Runs it and reads its `name value` lines."""
+def run(command, timeout=120, **how):
+    """Runs it; what it prints."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, check=False, **how)
     except FileNotFoundError as why:
@@ -58,10 +58,16 @@ def values(command, timeout=120, **how):
         raise Missing(done.stderr.strip() or "it says that it cannot run here")
     if done.returncode:
         raise Failed(f"status {done.returncode} from {' '.join(command)}: {done.stderr.strip()[-300:]}")
+    return done.stdout
+
+
+def values(command, timeout=120, **how):
+    """Runs it and reads its `name value` lines."""
+    out = run(command, timeout, **how)
     try:
-        return {name: float(value) for name, value in (line.split()[:2] for line in done.stdout.splitlines())}
+        return {name: float(value) for name, value in (line.split()[:2] for line in out.splitlines())}
     except ValueError:
-        raise Failed(f"not to be understood, from {' '.join(command)}: {done.stdout[:300]}") from None
+        raise Failed(f"not to be understood, from {' '.join(command)}: {out[:300]}") from None
 
 
 class Program(Side):
