@@ -21,7 +21,7 @@ WIDE = 960
 LEFT, RIGHT = 176, 640          # of the axis
 RATIO, FIGURE = 730, WIDE - 24  # right edges of what is written beside a row
 ROW, LINE = 22, 17
-LETTERS = 128                   # that fit in one line of small print
+LETTERS = 116                   # that fit in one line of small print
 STYLE = f"text {{ font: 13px {FONT}; }}" + """
 text { fill: var(--ink); }
 .dim { fill: var(--dim); font-size: 12px; }
@@ -40,6 +40,7 @@ circle.ours { fill: var(--grove); }
 .median { stroke: var(--bare); stroke-width: 3; }
 .median.ours { stroke: var(--grove); }
 """
+ABOUT = "A dot is a round's ratio to the limit (the side at 1), a bar the median, on logarithmic axes; all sides took turns."
 OURS = ("grove", "api")
 
 
@@ -56,9 +57,10 @@ def picture(results, names=()):
     page.words("grove beside its peers, and beside the least that the machine must do", "head", step=28)
     for words in machine_lines(results["machine"]):
         page.words(words, "dim")
-    page.words("A dot is a round's ratio to the limit (the side at 1), a bar the median, on logarithmic axes; all sides in turn.", "dim")
+    page.words(ABOUT, "dim")
     for bench in benches:
         block(page, bench)
+    reasons(page, benches)
     return page.whole(f"Results of {len(benches)} benches", "; ".join(map(in_words, benches)))
 
 
@@ -108,11 +110,24 @@ def block(page, bench):
     page.words(f"{bench['what']}; {'more' if bench.get('most') else 'less'} is better", "dim")
     page.y += 2
     rows(page, bench)
-    for side, why in {**bench.get("missing", {}), **bench.get("failed", {})}.items():
-        page.words(f"{side}: not measured, {why}", "dim")
+    if bench.get("missing"):
+        page.words(f"not measured: {', '.join(bench['missing'])}", "dim")
+    for side, why in bench.get("failed", {}).items():
+        page.words(f"✗ {side} went wrong: {why}", "dim missed")
     for goal in bench.get("goals", ()):
         page.words(*in_goal(goal))
     page.y += 8
+
+
+def reasons(page, benches):
+    """Why sides were not measured, each reason once."""
+    found = {f"{side}: {why}": None for bench in benches for side, why in bench.get("missing", {}).items()}
+    if found:
+        page.put("line", x1=24, x2=WIDE - 24, y1=page.y, y2=page.y, class_="rule")
+        page.y += 24
+        page.words("Not measured", "name")
+    for words in found:
+        page.words(words, "dim")
 
 
 def rows(page, bench):
