@@ -66,9 +66,17 @@ def create(n):
 
 def park(n, wait):
     """Says how many there are, and waits for a line."""
+    there = 0
+
+    def waits():
+        nonlocal there
+        there += 1
+        wait()
+
     for _ in range(n):
-        gevent.spawn(wait)
-    gevent.sleep(0.1)
+        gevent.spawn(waits)
+    while there < n:
+        gevent.sleep(0.01)
     print("parked", n, flush=True)
     sys.stdin.readline()
     os._exit(0)

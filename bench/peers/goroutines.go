@@ -169,10 +169,16 @@ func park(n int, wait func()) time.Duration {
 	return 0
 }
 
+var in, out *os.File // kept, as the collector closes files that nobody can reach
+
 func read(n int) time.Duration {
-	in, _, err := os.Pipe()
+	var err error
+	in, out, err = os.Pipe()
 	check(err == nil, "a pipe")
-	return park(n, func() { in.Read(make([]byte, 1)) })
+	return park(n, func() {
+		in.Read(make([]byte, 1))
+		check(false, "that it waits for a byte")
+	})
 }
 
 // length is how long sleeper i of n sleeps, as in sides.h.

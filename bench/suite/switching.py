@@ -37,8 +37,8 @@ def each_switch(got, _n):
 
 # --- a million alive ---------------------------------------------------------------------------------------------------------
 
-ALIVE = {"n": 1000000, "quick_n": 30000}
-ALIVE_GB = {"hand": 9, "api": 12, "grove": 14, "fiber": 19, "go": 4, "threads": 1}
+ALIVE = {"n": 1000000, "quick_n": 30000, "timeout": 600}
+ALIVE_GB = {"hand": 9, "api": 12, "grove": 14, "go": 4, "threads": 1}
 
 
 def when_there_is_memory(side, gigabytes):
@@ -57,9 +57,9 @@ def alive():
              "api": program("bench/crowd", "alive", about="the C API, stacks of 256 KiB", **ALIVE),
              "grove": under_grove("bench/thread_timers", "alive", about="the program of `threads', unmodified, under grove", **ALIVE),
              "threads": program("bench/thread_timers", "alive", about="kernel threads, stacks of 64 KiB, as many as can be made", **ALIVE),
-             "fiber": peer("fiber", "alive", about="stacks of 16 KiB without guards", **ALIVE), "go": peer("goroutines", "alive", **ALIVE)}
+             "go": peer("goroutines", "alive", **ALIVE)}
     return Bench("alive", "a million that wait at once (--quick: 30,000): to make one, have it wait, wake it, end it", "ns", "ns of CPU each",
-                 "hand", share=(14, 130), rounds=7, more={"made": "", "kb": "KB each"}, sides={
+                 "hand", share=(12, 170), rounds=5, more={"made": "", "kb": "KB each"}, sides={
                      side: when_there_is_memory(it, ALIVE_GB[side]) for side, it in sides.items()},
                  goals=[Goal("a million alive: memory each, API", "api", 12, figure="kb", unit="KB")])
 
