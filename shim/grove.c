@@ -5,6 +5,8 @@
  * programs and reads it never for others; such a program would run without grove and nobody would know.  So the launcher looks
  * at the file the way execve(2) and ld.so(8) will, and says in one line why it cannot work and what to do instead.
  * With --explain it only tells what would happen (explain.h).
+ *
+ * `grove [options] compare ...' executes the scripts of compare/, which run a program bare and by this launcher.
  */
 #include "explain.h"
 #include <grove/version.h>
@@ -78,7 +80,8 @@ static void usage(FILE *to)
 static int help(void)
 {
 	usage(stdout);
-	puts("Run a threaded program with green threads.\n");
+	puts("       grove [options] compare [its options] [--] program [arguments]\n");
+	puts("Run a threaded program with green threads; compare: bare and so in turn, and tell what differs (grove compare --help).\n");
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		const struct option *o = &options[i];
 		char left[40];
@@ -191,27 +194,46 @@ static bool is_file(const char *path)
 	return !stat(path, &st) && S_ISREG(st.st_mode);
 }
 
-/* Beside the launcher (build tree: in libtool's folder), below the same prefix, or where it was to be installed. */
-static const char *find_shim(void)
+/* The folder that the launcher lies in */
+static const char *own_folder(void)
 {
-	static const char *const places[] = { "%s/" SHIM, "%s/.libs/" SHIM, "%s/../lib/" SHIM, GROVE_LIBDIR "/" SHIM };
-	static char path[PATH_MAX + 64];
-	char self[PATH_MAX];
+	static char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash = n > 0 ? memrchr(self, '/', n) : NULL;
 
-	if (slash)
-		*slash = '\0';
-	for (size_t i = slash ? 0 : 3; i < sizeof(places) / sizeof(places[0]); i++) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-#pragma GCC diagnostic ignored "-Wformat-extra-args"
-		snprintf(path, sizeof(path), places[i], self);
-#pragma GCC diagnostic pop
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	return self;
+}
+
+/* The first of @places that is a file: paths after the launcher's folder, or absolute ones; NULL: none is. */
+static const char *find_part(const char *const *places)
+{
+	static char path[2 * PATH_MAX];
+	const char *folder = own_folder();
+
+	for (; *places; places++) {
+		bool absolute_path = **places == '/';
+
+		if (!absolute_path && !folder)
+			continue;
+		snprintf(path, sizeof(path), "%s%s%s", absolute_path ? "" : folder, absolute_path ? "" : "/", *places);
 		if (is_file(path))
 			return path;
 	}
-	refuse(EXIT_CANNOT, SHIM, "not found beside the launcher nor in " GROVE_LIBDIR "; run `make install' again");
+	return NULL;
+}
+
+/* Beside the launcher (build tree: in libtool's folder), below the same prefix, or where it was to be installed. */
+static const char *find_shim(void)
+{
+	static const char *const places[] = { SHIM, ".libs/" SHIM, "../lib/" SHIM, GROVE_LIBDIR "/" SHIM, NULL };
+	const char *path = find_part(places);
+
+	if (!path)
+		refuse(EXIT_CANNOT, SHIM, "not found beside the launcher nor in " GROVE_LIBDIR "; run `make install' again");
+	return path;
 }
 
 /* What execvp(3) would execute for @name, in memory of its own.  Ends the launcher when there is nothing. */
@@ -406,9 +428,53 @@ static void set_preload(const char *shim)
 	free(value);
 }
 
+/* Programs that run bare are not to find the shim in their environment, where grove itself is run by grove. */
+static void clear_preload(void)
+{
+	const char *old = getenv("LD_PRELOAD");
+	char *words = old ? strdup(old) : NULL, *save = NULL, *kept = words ? calloc(1, strlen(old) + 1) : NULL;
+
+	if (!kept)
+		return;
+	for (char *word = strtok_r(words, " :", &save); word; word = strtok_r(NULL, " :", &save))
+		if (strcmp(basename(word), SHIM))
+			sprintf(kept + strlen(kept), "%s%s", *kept ? ":" : "", word);
+	if (*kept)
+		setenv("LD_PRELOAD", kept, 1);
+	else
+		unsetenv("LD_PRELOAD");
+	free(words);
+	free(kept);
+}
+
+/* @argv: what follows the word compare */
+static _Noreturn void compare(int argc, char **argv)
+{
+	static const char *const places[] = { "compare/__main__.py", "../libexec/grove/compare/__main__.py", GROVE_COMPAREDIR "/__main__.py", NULL };
+	char launcher[PATH_MAX] = "", **args = calloc(argc + 6, sizeof(*args));
+	char *folder = (char *)find_part(places);
+
+	if (!folder)
+		refuse(EXIT_CANNOT, "compare", "its scripts are neither beside the launcher nor in " GROVE_COMPAREDIR "; run `make install' again");
+	if (!args || readlink("/proc/self/exe", launcher, sizeof(launcher) - 1) == -1)
+		refuse(EXIT_CANNOT, "compare", "%s", strerror(errno));
+	*strrchr(folder, '/') = '\0';
+	memcpy(args, (char *[]){ "python3", "-I", "-B", folder, launcher }, 5 * sizeof(*args));
+	memcpy(args + 5, argv, argc * sizeof(*args));
+	clear_preload();
+	execvp(args[0], args);
+	if (errno == ENOENT)
+		refuse(EXIT_MISSING, "compare", "needs python3 (3.9 or newer), which is not in PATH; install it (Debian: apt-get install python3)");
+	refuse(EXIT_CANNOT, "compare", "python3: %s", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	int first = parse(argc, argv);
+
+	if (!explains && !strcmp(argv[first], "compare") && strcmp(argv[first - 1], "--"))
+		compare(argc - first - 1, argv + first + 1);
+
 	char *program = find_program(argv[first]);
 
 	check_file(program, 0);
