@@ -127,7 +127,7 @@ class Run:
     def all_rounds(self):
         begin = time.monotonic()
         self.prepare()
-        while self.sides and len(self.rounds) < self.bench.rounds:
+        while self.sides and len(self.rounds) < max(self.bench.rounds, ROUNDS):
             took = time.monotonic() - begin
             if len(self.rounds) >= ROUNDS and took * (len(self.rounds) + 1) / len(self.rounds) > self.share:
                 break
@@ -146,7 +146,7 @@ class Run:
 
         return {"name": bench.name, "group": bench.group, "what": bench.what, "limit": bench.limit, "unit": bench.unit, "most": bench.most,
                 "base": base, "sides": column(bench.figure),
-                "ratios": {side: [r[side][bench.figure] / r[base][bench.figure] for r in self.rounds] for side in sides},
+                "ratios": {side: [r[side][bench.figure] / (r[base][bench.figure] or 1e-9) for r in self.rounds] for side in sides},
                 "more": [{"figure": figure, "unit": unit, "sides": column(figure)} for figure, unit in bench.more.items()],
                 "about": {side: bench.sides[side].about for side in bench.sides},
                 "missing": self.missing, "failed": self.failed, "goals": [self.judged(goal) for goal in bench.goals],

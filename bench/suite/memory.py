@@ -88,5 +88,5 @@ def parked(how, count, share):
                      Goal(f"{count:,} parked in {how}: memory each, API", "api", 8.5, unit="KB")])
 
 
-BENCHES = [parked("read", 10000, (9, 50)), parked("sleep", 10000, (10, 50)), parked("read", 100000, (15, 110)),
-           parked("sleep", 100000, (16, 110))]
+BENCHES = [parked("read", 10000, (9, 40)), parked("sleep", 10000, (10, 40)), parked("read", 100000, (15, 100)),
+           parked("sleep", 100000, (16, 100))]

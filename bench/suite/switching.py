@@ -3,7 +3,7 @@ from suite.core import Bench, Goal, Missing, Side
 from suite.memory import field
 from suite.programs import peer, program, under_grove
 
-SHARE = (6, 45)
+SHARE = (6, 40)
 UNIT = ("ns", "ns of CPU each")
 PEERS = ("st", "pth", "fiber", "go", "gevent")
 PROGRAMS = {"go": "goroutines", "gevent": "by_gevent"}          # of peers that are not called as they are
@@ -59,7 +59,7 @@ def alive():
              "threads": program("bench/thread_timers", "alive", about="kernel threads, stacks of 64 KiB, as many as can be made", **ALIVE),
              "go": peer("goroutines", "alive", **ALIVE)}
     return Bench("alive", "a million that wait at once (--quick: 30,000): to make one, have it wait, wake it, end it", "ns", "ns of CPU each",
-                 "hand", share=(12, 170), rounds=5, more={"made": "", "kb": "KB each"}, sides={
+                 "hand", share=(12, 160), rounds=5, more={"made": "", "kb": "KB each"}, sides={
                      side: when_there_is_memory(it, ALIVE_GB[side]) for side, it in sides.items()},
                  goals=[Goal("a million alive: memory each, API", "api", 12, figure="kb", unit="KB")])
 
@@ -89,13 +89,13 @@ BENCHES = [
         **threads("threads", ["channel"]), **peers("channel", *PEERS)}, goals=[
         Goal("rendezvous in a channel: api/hand", "api/hand", 4),
         Goal("rendezvous in a channel: threads/one_way", "threads/one_way", 10, least=True)]),
-    Bench("queue", "an item through a queue of 64", *UNIT, "hand", share=(5, 40), sides={
+    Bench("queue", "an item through a queue of 64", *UNIT, "hand", share=(5, 35), sides={
         "hand": hand(), "api": api("queue/grove"), **threads("threads", ["queue"]), **peers("queue", "fiber", "go", "gevent")}, goals=[
         Goal("through a queue of 64: threads/api", "threads/api", 2, least=True)]),
     Bench("generator", "the next value of a generator", *UNIT, "hand", share=(2, 15), sides={
         "hand": hand(), "api": api("generator/grove")}, goals=[
         Goal("next value of a generator: api/hand", "api/hand", 3)]),
-    Bench("create", "one is made, runs, ends and is waited for; then the next", *UNIT, "hand", share=(7, 50), sides={
+    Bench("create", "one is made, runs, ends and is waited for; then the next", *UNIT, "hand", share=(7, 45), sides={
         "hand": hand("create", "stack and TLS block from a list of free ones, by hand"), "api": api("spawn_join/grove"),
         "crowd": api("spawn_join/crowd", "the C API, a thousand alive at a time"), **threads("create_join"),
         "fcontext": peer("context", "create", trial=10000, about="Boost.Context: on one stack again and again, without TLS or a scheduler"),

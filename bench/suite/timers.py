@@ -21,7 +21,7 @@ def late(us, others):
         "late_ms": got["late_us"] / 1e3, "p99_ms": got["p99_us"] / 1e3, "worst_ms": got["worst_us"] / 1e3}}
     goal = Goal(f"lateness of a {us} us sleep, {'loaded' if others else 'idle'}, median: grove", "grove", 0.15, unit="ms")
     return Bench(f"late_{us}us{'_loaded' if others else ''}", f"how late a sleep of {us} us ends, {state}", "late_ms", "ms, median", "exact",
-                 share=(7, 50), rounds=9, more={"p99_ms": "", "worst_ms": ""}, sides={
+                 share=(7, 40), rounds=9, more={"p99_ms": "", "worst_ms": ""}, sides={
                      "exact": program("bench/thread_timers", "exact", about="kernel threads with a timer slack of 1 ns instead of 50 us", **how),
                      "api": program("bench/sleepers", "late", **how), "grove": under_grove("bench/thread_timers", "late", **how),
                      "threads": program("bench/thread_timers", "late", about="kernel threads", **how),
@@ -33,7 +33,7 @@ def late(us, others):
 
 BENCHES = [
     Bench("sleepers", "100,000 each sleep once, for 0.5 to 1.5 s: to make it, sleep, wake and end", "cpu_s",
-          "s of CPU for 100,000", "libev", share=(18, 110), rounds=7, more={"late_us": "median", "worst_us": ""}, sides={
+          "s of CPU for 100,000", "libev", share=(18, 100), rounds=7, more={"late_us": "median", "worst_us": ""}, sides={
               "libev": sleepers(program, "bench/libev", "sleepers", about="timers and callbacks by hand, no stacks"),
               "api": sleepers(program, "bench/sleepers", "grove"),
               "grove": sleepers(under_grove, "bench/thread_timers", "sleepers"),
