@@ -46,14 +46,21 @@ static long park_on_pid(int pid)
 	return r == -EBADF || r == -ENOMEM ? 1 : r;
 }
 
+/*
+ * The kernel looks for a child before it looks for a signal, so one that ends and SIGCHLD are the child, not EINTR; the same where
+ * children leave nothing behind (SA_NOCLDWAIT) and ECHILD is the answer.
+ */
+static bool is_interrupted(long r)
+{
+	return r == -GR_ERESTART || r == -EINTR;
+}
+
 /* --- wait4 ------------------------------------------------------------------------------------------------------------------- */
 
-long green_wait4(int pid, int *status, int options, struct rusage *usage)
+static long wait_for_pid(int pid, int *status, int options, struct rusage *usage)
 {
-	long r = raw(SYS_wait4, pid, status, options | WNOHANG, usage);
+	long r;
 
-	if (r != 0 || (options & WNOHANG))
-		return r;
 	if (pid > 0 && !(options & ODD)) {
 		r = park_on_pid(pid);
 		if (r < 0)
@@ -65,6 +72,17 @@ long green_wait4(int pid, int *status, int options, struct rusage *usage)
 	}
 	/* also when a debugger has the dead child: it stays a zombie until that lets go */
 	return gr_offload(SYS_wait4, pid, (long)status, options & ~__WNOTHREAD, (long)usage, 0, 0);
+}
+
+long green_wait4(int pid, int *status, int options, struct rusage *usage)
+{
+	long r = raw(SYS_wait4, pid, status, options | WNOHANG, usage), last;
+
+	if (r != 0 || (options & WNOHANG))
+		return r;
+	r = wait_for_pid(pid, status, options, usage);
+	last = is_interrupted(r) ? raw(SYS_wait4, pid, status, options | WNOHANG, usage) : 0;
+	return last ? last : r;
 }
 
 /* --- waitid ------------------------------------------------------------------------------------------------------------------ */
@@ -97,22 +115,33 @@ static long park_on(int which, int id, int options)
 	return r == -EBADF || r == -ENOMEM ? 1 : r;
 }
 
+/* What comes at last is in *@own, or was written by the kernel: then *@own is as before. */
+static long wait_for_id(int which, int id, siginfo_t *info, siginfo_t *own, int options, struct rusage *usage)
+{
+	long r = park_on(which, id, options);
+
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		r = raw(SYS_waitid, which, id, own, options | WNOHANG, usage);
+		if (r < 0 || own->si_pid != 0)
+			return tell(info, own, r);
+	}
+	return gr_offload(SYS_waitid, which, id, (long)info, options & ~__WNOTHREAD, (long)usage, 0);
+}
+
 long green_waitid(int which, int id, siginfo_t *info, int options, struct rusage *usage)
 {
 	siginfo_t own = { 0 };
-	long r = raw(SYS_waitid, which, id, &own, options | WNOHANG, usage);
+	long r = raw(SYS_waitid, which, id, &own, options | WNOHANG, usage), last;
 
 	if (r < 0 || own.si_pid != 0 || (options & WNOHANG))
 		return tell(info, &own, r);
 	if (which == P_PIDFD && (raw(SYS_fcntl, id, F_GETFL) & O_NONBLOCK))
 		return raw(SYS_waitid, which, id, info, options, usage);	/* EAGAIN */
-	r = park_on(which, id, options);
-	if (r < 0)
+	r = wait_for_id(which, id, info, &own, options, usage);
+	if (!is_interrupted(r))
 		return r;
-	if (r == 0) {
-		r = raw(SYS_waitid, which, id, &own, options | WNOHANG, usage);
-		if (r < 0 || own.si_pid != 0)
-			return tell(info, &own, r);
-	}
-	return gr_offload(SYS_waitid, which, id, (long)info, options & ~__WNOTHREAD, (long)usage, 0);
+	last = raw(SYS_waitid, which, id, &own, options | WNOHANG, usage);
+	return last < 0 || own.si_pid != 0 ? tell(info, &own, last) : r;
 }

@@ -224,6 +224,27 @@ static void sigchld(void)
 	R("all of them", wait(NULL));
 }
 
+/* The end of a child comes before the signal that tells of it: neither wait() nor waitid() is interrupted. */
+static void end_and_signal(int flags)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
+	siginfo_t info;
+	int as_it_should = 0, status;
+
+	say("-- the end of a child and SIGCHLD, %s", flags ? "SA_NOCLDWAIT" : "a handler");
+	sigaction(SIGCHLD, &sa, NULL);
+	for (int i = 0; i < 400; i++) {
+		pid_t pid = child(0, 0);
+		int r = i % 4 == 0 ? wait(&status) : i % 4 == 1 ? waitpid(pid, &status, 0) :
+			i % 4 == 2 ? waitid(P_ALL, 0, &info, WEXITED) : waitid(P_PID, (id_t)pid, &info, WEXITED);
+
+		as_it_should += flags ? r == -1 && errno == ECHILD : r >= 0;
+		while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+			continue;
+	}
+	say("%d of 400 times", as_it_should);
+}
+
 int main(void)
 {
 	t_begin();
@@ -232,5 +253,7 @@ int main(void)
 	ids();
 	many();
 	sigchld();
+	end_and_signal(0);
+	end_and_signal(SA_NOCLDWAIT);
 	return 0;
 }
