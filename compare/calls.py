@@ -18,8 +18,9 @@ def parse(summary):
 
 
 def count(runner, side, n=None):
-    """(calls, why it failed).  The tracer has a process group of its own, so that the signal that ends the program leaves it alone."""
+    """(calls, requests answered meanwhile, why it failed).  The tracer has a process group of its own, so that the
+    signal that ends the program leaves it alone."""
     path = runner.folder / "calls"
     path.write_text("")
     run = runner.run(side, n, before=["strace", "-f", "-c", "-DD", "-o", str(path)])
-    return parse(path.read_text()), run.failed
+    return parse(path.read_text()), run.requests, run.failed

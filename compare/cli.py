@@ -209,15 +209,14 @@ def pairs_of(runner, progress, runs):
 
 
 def count_calls(result, runner, progress, n):
-    found = {}
+    found, requests = {}, {}
     for side in ("bare", "grove"):
         progress.run(side, n)
-        progress.say("under strace")
-        found[side], failed = calls.count(runner, side, n)
+        found[side], requests[side], failed = calls.count(runner, side, n)
         progress.ended(0)
         if failed:
             result["reading"].append(f"Under strace, {side}: {failed}.")
-    result["syscalls"] = found
+    result.update(syscalls=found, syscall_requests=requests if all(requests.values()) and result["load"] else None)
 
 
 def compare(args, launcher, version):

@@ -3,7 +3,9 @@
 The rule.  Each pair of runs, one bare and one under grove, one after the other, gives a ratio.  From the logarithms of the ratios
 comes the interval in which their mean lies (Student's t), so wide that a report in which nothing differs would claim a difference
 anywhere in one case of twenty: 95 % for all measures together, 1 - 0.05/m for each of m.  A difference counts when 1 is not in the
-interval and the median ratio is at least 1 % away from it.  Where a side was 0, differences take the place of the ratios.
+interval and the median ratio is at least 1 % away from it.  Where a side was 0, differences take the place of the ratios.  Events that
+are counted, switches and page faults, are taken to scatter at least as those do that come at random (by the root of their number), so
+that 4 and 4 against 6 and 6 is nothing.
 """
 import functools
 import math
@@ -11,6 +13,7 @@ import statistics
 
 CLAIM_WRONGLY = 0.05    # in how many reports, at most, in which nothing differs
 LEAST = 0.01
+EVENTS = ("switches", "faults")
 
 
 def below(t, freedom):
@@ -40,10 +43,10 @@ def student(outside, freedom):
     return high
 
 
-def interval(numbers, outside):
-    """(mean, half the width of the interval in which it lies)"""
+def interval(numbers, outside, scatter):
+    """(mean, half the width of the interval in which it lies), if they scatter by @scatter at least"""
     n = len(numbers)
-    return statistics.mean(numbers), student(outside, n - 1) * statistics.stdev(numbers) / math.sqrt(n)
+    return statistics.mean(numbers), student(outside, n - 1) * max(scatter, statistics.stdev(numbers)) / math.sqrt(n)
 
 
 def ratios(bare, grove):
@@ -61,8 +64,9 @@ def direction(better, more):
     return "better" if more == (better == "more") else "worse"
 
 
-def judge(bare, grove, better, measures):
-    """(reading, noise): noise is the half width of the interval as a share, None where there is no ratio; of @measures in all."""
+def judge(bare, grove, better, measures, events=False):
+    """(reading, noise): noise is the half width of the interval as a share, None where there is no ratio; of @measures in all.
+    @events: they are counts of what may come at random."""
     if not bare or not grove:
         return "one side only", None
     if bare == grove:
@@ -70,11 +74,12 @@ def judge(bare, grove, better, measures):
     if len(bare) < 2 or len(bare) != len(grove):
         return "one pair only", None
     outside = CLAIM_WRONGLY / max(1, measures)
+    b, g = statistics.mean(bare), statistics.mean(grove)
     if min(bare) > 0 and min(grove) > 0:
-        mean, half = interval([math.log(g / b) for b, g in zip(bare, grove)], outside)
+        mean, half = interval([math.log(g / b) for b, g in zip(bare, grove)], outside, math.sqrt(1 / b + 1 / g) if events else 0)
         noise, enough = math.expm1(min(half, 50)), abs(math.log(median(ratios(bare, grove)))) >= math.log1p(LEAST)
     else:
-        mean, half = interval([g - b for b, g in zip(bare, grove)], outside)
+        mean, half = interval([g - b for b, g in zip(bare, grove)], outside, math.sqrt(b + g) if events else 0)
         noise, enough = None, True
     if abs(mean) <= half or not enough:
         return "noise", noise
@@ -84,6 +89,6 @@ def judge(bare, grove, better, measures):
 def measure(name, unit, better, bare, grove, measures):
     """One row of the report; @measures: how many rows it has."""
     ratio = ratios(bare, grove)
-    reading, noise = judge(bare, grove, better, measures)
+    reading, noise = judge(bare, grove, better, measures, name.endswith(EVENTS))
     return {"name": name, "unit": unit, "better": better, "bare": bare, "grove": grove, "ratio": ratio,
             "median": {"bare": median(bare), "grove": median(grove), "ratio": median(ratio)}, "noise": noise, "reading": reading}

@@ -33,15 +33,15 @@ def rank(name):
 
 
 def measures(bare, grove):
-    """Rows of those runs; a side that has a figure in some of its runs only has it not."""
+    """Rows of what all runs of both sides have, or all of the one side where the other has no runs."""
     found = {name: run.figures[name] for run in [*bare, *grove] for name in reversed(run.figures)}
 
-    def values(runs, name):
-        return [run.figures[name][0] for run in runs] if all(name in run.figures for run in runs) else []
+    names = [name for name in sorted(reversed(found), key=rank) if all(name in run.figures for run in [*bare, *grove])]
 
-    rows = [(name, values(bare, name), values(grove, name)) for name in sorted(reversed(found), key=rank)]
-    both = sum(bool(b and g) for _, b, g in rows)
-    return [figures.measure(name, *found[name][1:], b, g, both) for name, b, g in rows if b or g]
+    def values(runs, name):
+        return [run.figures[name][0] for run in runs]
+
+    return [figures.measure(name, *found[name][1:], values(bare, name), values(grove, name), len(names)) for name in names]
 
 
 # --- the reading -------------------------------------------------------------------------------------------------------------
@@ -90,6 +90,11 @@ def the_others(rows, first):
         yield f"No difference larger than the noise: {', '.join(found)}."
 
 
+def few(pairs):
+    if pairs < ENOUGH:
+        yield f"{pairs} pairs of runs tell only large differences from noise; --runs {ENOUGH} or more tells smaller ones."
+
+
 def cores(runs):
     return statistics.median(run.cpu / run.lasted for run in runs) if all(run.lasted for run in runs) else 0
 
@@ -114,7 +119,8 @@ def limits(bare, grove, plan):
                    "see CPU per request.")
     others = statistics.median(run.elsewhere for run in [*bare, *grove])
     if others > BUSY:
-        yield f"Other processes used {100 * others:.0f} % of the machine meanwhile."
+        yield (f"Other processes used {100 * others:.0f} % of the machine meanwhile; a program with many kernel threads gets more of a "
+               "busy machine than one with a single thread.")
 
 
 def about_grove(bare, grove):
@@ -140,8 +146,8 @@ def reading(rows, bare, grove, plan, notes):
     lines = [verdict(first)] if first else []
     if first:
         lines += [*the_others(rows, first), *why_slower(first, bare, grove)]
-    if first and len(bare) < ENOUGH and any(row["reading"] == "noise" for row in rows):
-        lines.append(f"{len(bare)} pairs of runs tell only large differences from noise; --runs {ENOUGH} or more tells smaller ones.")
+    if any(row["reading"] == "noise" for row in rows):
+        lines += few(len(bare))
     lines += [*steady_failures(bare, grove), *notes, *about_grove(bare, grove), *limits(bare, grove, plan)]
     lines += sorted({run.advice for run in [*bare, *grove] if run.advice})
     if any(run.short for run in [*bare, *grove]):
@@ -158,4 +164,5 @@ def build(plan, version, pairs):
     rows = measures(*counted) if good else []
     return {"grove": version, "version": VERSION, "machine": machine(), "command": plan.command, "load": plan.load,
             "runs": len(good), "sample_ms": tree.USUAL, "differences": differences, "measures": rows,
-            "reading": reading(rows, *counted, plan, notes) if rows else notes, "syscalls": None, "sweep": None}
+            "reading": reading(rows, *counted, plan, notes) if rows else notes, "syscalls": None,
+            "syscall_requests": None, "sweep": None}

@@ -71,7 +71,7 @@ def build(plan, version, make, hopeless, counts, pairs):
             everything[side] += runs[side]
         if len(fallen) == 2:
             break
-    lines = [*fell(points), *lines, *report.about_grove(everything["bare"], everything["grove"])]
+    lines = [*fell(points), *lines, *report.few(pairs), *report.about_grove(everything["bare"], everything["grove"])]
     if everything["bare"] and everything["grove"]:
         lines += report.limits(everything["bare"], everything["grove"], plan)
     result = report.build(plan, version, [])

@@ -22,7 +22,7 @@ def number(value):
 def ratio(value):
     if value is None:
         return "-"
-    return next((f"{value:,.{digits}f}" for least, digits in ((100, 0), (0.1, 2), (0.001, 3)) if value >= least), f"{value:.1g}")
+    return next((f"{value:,.{digits}f}" for least, digits in ((100, 0), (0.1, 2), (0.001, 3)) if value >= least), "< 0.001" if value else "0")
 
 
 def spread(numbers, middle, form=number):
@@ -83,16 +83,20 @@ def of_sweep(points):
         yield from ("  " + line for line in columns(cells, right=(0,)))
 
 
-def of_calls(calls):
+def of_calls(calls, requests):
+    """By name, the most frequent first; with their share in a request where that is known."""
     rows = sorted(set(calls["bare"]) | set(calls["grove"]), key=lambda name: -max(calls[side].get(name, 0) for side in calls))
 
     def line(what, names):
-        return what, *(f"{sum(calls[side].get(name, 0) for name in names):,}" for side in ("bare", "grove"))
+        sums = {side: sum(calls[side].get(name, 0) for name in names) for side in ("bare", "grove")}
+        each = [ratio(sums[side] / requests[side]) for side in sums] if requests else []
+        return what, *(f"{n:,}" for n in sums.values()), *each
 
-    cells = [("system calls", "bare", "grove"), *(line(name, [name]) for name in rows[:MOST_CALLS])]
+    head = ("system calls", "bare", "grove", *(("bare, per request", "grove") if requests else ()))
+    cells = [head, *(line(name, [name]) for name in rows[:MOST_CALLS])]
     if len(rows) > MOST_CALLS:
         cells.append(line(f"{len(rows) - MOST_CALLS} others", rows[MOST_CALLS:]))
-    return columns([*cells, line("all", rows)], right=(1, 2))
+    return columns([*cells, line("all", rows)], right=(1, 2, 3, 4))
 
 
 def lines(report):
@@ -113,7 +117,7 @@ def lines(report):
         yield from of_sweep(report["sweep"])
     if report["syscalls"]:
         yield ""
-        yield from of_calls(report["syscalls"])
+        yield from of_calls(report["syscalls"], report["syscall_requests"])
     if report["reading"]:
         yield ""
     for line in report["reading"]:
