@@ -89,7 +89,7 @@ def band(axis, ratios, noise, verdict):
     if not figures([noise]) or not 0 < noise < 1e6:
         return []
     mean = statistics.mean(map(math.log, ratios))
-    low, high = (axis.place(math.exp(max(-600, min(600, mean + way * math.log1p(noise))))) for way in (-1, 1))
+    low, high = (max(0.0, min(1.0, axis.part(mean + way * math.log1p(noise)))) for way in (-1, 1))
     if high - low < 0.001:
         return []
     return [tag("rect", x=at(low), width=at(high - low), y="20%", height="60%", class_=f"band {verdict}")]

@@ -133,8 +133,11 @@ class RatioAxis:
         """From 0 to 1; None where there is no logarithm.  A value beyond the axis is put on its edge."""
         if not is_figure(value) or value <= 0:
             return None
-        part = math.log(value) / math.log(self.limit)
-        return 0.5 + (0.5 - self.MARGIN) * max(-1.0, min(1.0, part))
+        return max(self.MARGIN, min(1 - self.MARGIN, self.part(math.log(value))))
+
+    def part(self, log):
+        """Where a logarithm lies; outside of 0 to 1 if there is no room for it."""
+        return 0.5 + (0.5 - self.MARGIN) * log / math.log(self.limit)
 
     def beyond(self, value):
         """-1 or 1 where the value lies off the scale to that side, else 0."""

@@ -167,8 +167,9 @@ def read(measure):
     """The reading, and how wide the noise is."""
     words = plain(measure.get("reading") or "")
     noise = measure.get("noise")
-    if words == "noise" and is_number(noise) and figures([noise]):
-        words = f"within the noise, ±{figure(round(100 * noise, 1))}\u00a0%"
+    if words == "noise":
+        known = figures([noise]) and noise < 10
+        words = "within the noise" + (f", ±{100 * noise:.{0 if noise >= 0.1 else 1}f}\u00a0%" if known else "")
     return tag("span", text({"same": "the same"}.get(words, words)), class_="said") if words else ""
 
 
