@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 
 from charts import SIDES, Numbers, pairs_chart, ratio_head, ratio_strip, swatch, sweep_chart
-from draw import FONT, NONE, PALETTE, RatioAxis, figure, figures, middle, plain, ratio, tag, text
+from draw import FONT, NONE, PALETTE, RatioAxis, at, figure, figures, middle, plain, ratio, tag, text
 
 STYLE = Path(__file__).with_name("page.css")         # in the colours of draw.PALETTE
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -98,7 +98,8 @@ def answers(report):
     """What answered differently; of a sweep with the number of connections."""
     different = [("", d) for d in report["differences"]]
     points = report.get("sweep") or []
-    different += [(f" ({figure(point['n'])} connections)", d) for point in points for d in point.get("differences") or []]
+    for point in points:
+        different += [(f" ({figure(point['n'])} connections)", d) for d in [*(point.get("differences") or []), *fell_alone(point)]]
     if not different:
         failed = any((point.get("failed") or {}).get(side) for point in points for side in SIDES)
         if failed:
@@ -109,6 +110,12 @@ def answers(report):
     return section(f"The answers differ in {len(different)} way{'s' if len(different) != 1 else ''}",
                    table(["what", *NAMED], rows, "answers", "Answers that differ"), kind="different",
                    note="Figures of two programs that do not do the same say little. Look at this first.")
+
+
+def fell_alone(point):
+    """Grove where bare it worked, which is a difference; the other way round is none."""
+    failed = point.get("failed") or {}
+    return [{"what": "falls over", "bare": "no", "grove": failed["grove"]}] if failed.get("grove") and not failed.get("bare") else []
 
 
 def reading(report):
@@ -257,25 +264,34 @@ def at_point(point, side):
 # --- system calls, and how it was done -----------------------------------------------------------------------------------------
 
 def system_calls(report):
-    calls = report.get("syscalls")
-    if not calls or not any(calls.get(side) for side in SIDES):
+    """Counts, or how many for each request, where that is known: under strace the two sides do not answer as many."""
+    found, requests = report.get("syscalls") or {}, report.get("syscall_requests") or {}
+    calls = {side: {name: count for name, count in (found.get(side) or {}).items() if figures([count])} for side in SIDES}
+    if not any(calls.values()):
         return ""
-    counts = {name: [calls[side].get(name, 0) for side in SIDES] for side in SIDES for name in calls[side]}
-    most = max(max(figures(pair), default=0) for pair in counts.values()) or 1
-    rows = [[tag("code", text(name)), *(bar(side, count, most) for side, count in zip(SIDES, pair)), ratio(of(pair))]
-            for name, pair in sorted(counts.items(), key=lambda item: -max(figures(item[1]), default=0))]
-    return section("System calls", table(["system call", *NAMED, "grove / bare"], rows, "calls", "System calls by name"),
-                   note="Counts of one run each; bars on one scale from zero.")
+    requests = {side: requests.get(side) if all(requests.get(side) for side in SIDES) else None for side in SIDES}
+    each = {side: {name: count / (requests[side] or 1) for name, count in calls[side].items()} for side in SIDES}
+    most = max(figures([*each["bare"].values(), *each["grove"].values()]), default=0) or 1
+    names = sorted({**each["bare"], **each["grove"]}, key=lambda name: (-max(each[side].get(name, 0) for side in SIDES), name))
+    rows = [["all", *(counted(sum(calls[side].values()), requests[side]) for side in SIDES)]]
+    rows += [[tag("code", text(name)), *(counted(calls[side].get(name, 0), requests[side]) + bar(side, each[side].get(name, 0) / most)
+                                         for side in SIDES)] for name in names]
+    note = "Counted in one run of each side, apart from those above."
+    if requests["bare"]:
+        note += " How many for each request that was answered, and in all; bars on one scale from zero."
+    return section("System calls", table(["system call", *NAMED], rows, "calls", "System calls by name"), note=note)
 
 
-def of(pair):
-    return pair[1] / pair[0] if figures(pair) == pair and pair[0] else None
+def counted(count, requests):
+    if not requests:
+        return figure(count)
+    each = count / requests
+    return ("&lt; 0.001" if 0 < each < 0.001 else f"{each:,.3f}" if each else "0") + " " + tag("span", figure(count), class_="unit")
 
 
-def bar(side, count, most):
-    width = f"{100 * count / most:.2f}%" if figures([count]) else "0"
-    drawn = tag("rect", width=width, height="100%", class_=f"bar {side}")
-    return figure(count) + tag("svg", drawn, class_="bar", width="100%", height=6, aria_hidden="true")
+def bar(side, part):
+    drawn = tag("rect", width=at(part), height="100%", class_=f"bar {side}")
+    return tag("svg", drawn, class_="bar", width="100%", height=5, aria_hidden="true")
 
 
 def how(report):

@@ -128,7 +128,11 @@ def asked(data, seen):
     """All that is wrong with what was seen of the page of a report."""
     yield from seen["bad"]
     different = data["differences"] + [d for point in data["sweep"] or [] for d in point["differences"]]
-    first = [plain(d["what"]) for d in different] or ["alike"]
+    first = [plain(d["what"]) for d in different]
+    for point in data["sweep"] or []:
+        if point["failed"]["grove"] and not point["failed"]["bare"]:
+            first += [plain(point["failed"]["grove"])]
+    first = first or ["alike"]
     if not all(words in seen["first"] for words in first):
         yield f"the answers do not come first: {seen['first'][:200]}"
     if not all(plain(part).split("'")[0] in seen["heading"] for part in data["command"]):

@@ -39,7 +39,8 @@ def odd_words():
     return report(command=["./" + word for word in ODD], load=" ".join(ODD), reading=ODD, machine=machine, grove=ODD[0],
                   differences=[{"what": word, "bare": word, "grove": word} for word in ODD],
                   measures=[measure(word, word, better, [1, 2, 3], [1.5, 2.5, 3.5], word) for word, better in zip(ODD, betters)],
-                  syscalls={"bare": {word: 3 for word in ODD}, "grove": {word: 4 for word in ODD[3:]}})
+                  syscalls={"bare": {word: 3 for word in ODD}, "grove": {word: 4 for word in ODD[3:]}},
+                  syscall_requests={"bare": None, "grove": 7})
 
 
 NAN, INF = math.nan, math.inf
@@ -75,7 +76,7 @@ def swept(*counts, failed=None, lost=()):
             for side in ("bare", "grove"):
                 if fell[side]:
                     m[side], m["ratio"], m["median"][side], m["median"]["ratio"] = [], [], None, None
-        different = [{"what": "exit status", "bare": "0", "grove": "1"}] if fell["grove"] else []
+        different = [{"what": "exit status", "bare": "0", "grove": "1"}] if fell["grove"] and fell["bare"] else []
         return {"n": n, "measures": measures, "differences": different, "failed": fell}
     return report(measures=[], sweep=[point(n) for n in counts], load="wrk -c{N} http://127.0.0.1:8080/")
 
@@ -108,6 +109,7 @@ def reports():
         "nothing": report(measures=[], reading=[], load=None, runs=0),
         "sweep": swept(1, 10, 100, 1000, 10000, failed={("bare", 10000): "10000 connections failed"}),
         "sweep, both fall": swept(3, 30, 1000, failed={("bare", 1000): "a", ("grove", 1000): "b"}, lost=(3,)),
+        "sweep, grove falls": swept(1, 100, failed={("grove", 100): "connections were refused"}),
         "sweep of one": swept(7),
         "sweep of many": swept(*range(1, 1500, 97)),
     }
