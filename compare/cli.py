@@ -189,6 +189,7 @@ def retry(runner, progress, side, n):
     made = runner.run(side, n)
     until = time.monotonic() + run.LINGER
     if made.failed and runner.ports and run.tree.lingering(runner.ports) and "before it was ready" in made.failed:
+        runner.lingered += 1
         while run.tree.lingering(runner.ports) and time.monotonic() < until:
             progress.say("waiting until its port is free (TIME_WAIT)")
             kept.wait([], lambda: False, kept.milliseconds() + 500)
@@ -233,6 +234,9 @@ def compare(args, launcher, version):
             if not result["measures"] and not result["differences"]:
                 why = next(made.failed for pair in pairs[1:] for made in pair if made.failed)
                 raise Trouble(NOTHING, f"nothing to compare: {why}")
+        if runner.lingered:
+            result["reading"].append(f"{runner.lingered} times its port had to become free first: connections of the run before were in "
+                                     "TIME_WAIT, and it binds without SO_REUSEADDR.")
         if args.syscalls:
             count_calls(result, runner, progress, args.sweep[0] if args.sweep else None)
         return result

@@ -91,7 +91,7 @@ def the_others(rows, first):
 
 
 def few(pairs):
-    if pairs < ENOUGH:
+    if 1 < pairs < ENOUGH:
         yield f"{pairs} pairs of runs tell only large differences from noise; --runs {ENOUGH} or more tells smaller ones."
 
 

@@ -123,6 +123,7 @@ class Runner:
     def __init__(self, plan, progress):
         self.plan, self.progress = plan, progress
         self.ports = set()              # on which the program has listened
+        self.lingered = 0               # how often one of them was not free yet
         self.folder = Path(tempfile.mkdtemp(prefix="grove-compare."))
 
     def close(self):
