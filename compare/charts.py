@@ -13,6 +13,7 @@ SIDES = ("bare", "grove")
 LEFT = 46           # pixels for what is written beside the axis
 WIDE = 0.8          # what the data take of the width; with LEFT that fits from 240 pixels on
 TOP, BOTTOM, HIGH = 10, 22, 150
+CROSSES = 16        # pixels above a chart, for those
 
 
 class Numbers:
@@ -148,7 +149,8 @@ def pairs_chart(numbers, measure):
         if len(values) == 2 and n <= 60:
             content.append(line(x, down(axis, values["bare"]), x, down(axis, values["grove"]), "between"))
         content += [mark(side, x, down(axis, value)) for side, value in values.items()]
-    words = x_words([((i + 0.5) / n, str(i + 1)) for i in range(n)])
+    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, n) if n <= 12 * step)
+    words = x_words([((i + 0.5) / n, str(i + 1)) for i in range(n) if (i + 1) % step == 0 or i == 0])
     said = "; ".join(f"{side} {', '.join(map(figure, measure[side]))}" for side in SIDES)
     chart = svg(numbers, "chart", f"{measure['name']}{in_unit(measure)}, pair by pair", f"{said}. The axis is {axis.scale}.",
                 *y_axis(axis), moved(*words, *content), height=HIGH)
@@ -172,14 +174,16 @@ def sweep_chart(numbers, name, unit, points):
         said.append(f"{side} " + ", ".join(f"{figure(middle(point[side]))} at {figure(point['n'])}" for point in points))
     words = x_words([(x_axis.place(point["n"]), short(point["n"])) for point in points])
     grid = [line(x, TOP, x, HIGH - BOTTOM, "grid") for x in (across(x_axis.place(point["n"])) for point in points)]
+    crosses = [cross(across(x_axis.place(point["n"])), side) for point in points for side in SIDES if point["failed"].get(side)]
+    room = CROSSES if crosses else 0
     chart = svg(numbers, "chart", f"{name}{in_unit({'unit': unit})} against connections",
-                f"Medians: {'; '.join(said)}. The axis is {axis.scale}.",
-                *y_axis(axis), moved(*grid, *words, *content), height=HIGH)
+                f"Medians: {'; '.join(said)}. The axis is {axis.scale}.", moved(*crosses),
+                tag("g", *y_axis(axis), moved(*grid, *words, *content), transform=f"translate(0 {room})"), height=HIGH + room)
     return chart, axis.scale
 
 
 def series(side, points, x_axis, axis):
-    """A line through the medians, a stroke from least to greatest, a cross where the side fell over."""
+    """A line through the medians, and a stroke from least to greatest."""
     lines, marks, before = [], [], None
     for point in points:
         x, known = across(x_axis.place(point["n"])), figures(point[side])
@@ -188,15 +192,13 @@ def series(side, points, x_axis, axis):
             lines.append(line(x, down(axis, min(known)), x, down(axis, max(known)), f"range {side}"))
             if before:
                 lines.append(line(*before, x, y, f"line {side}"))
-            if not point["failed"].get(side):
-                marks.append(mark(side, x, y))
-        if point["failed"].get(side):
-            marks.append(cross(x, y or HIGH - BOTTOM - (9 if side == "bare" else 25), side))
+            marks.append(mark(side, x, y))
         before = (x, y) if known else None
     return lines + marks
 
 
-def cross(x, y, side):
-    """Both sides may fall over at one place: bare's cross stands upright, grove's is turned."""
-    d = "M-6 -6L6 6M-6 6L6 -6" if side == "grove" else "M0 -8L0 8M-8 0L8 0"
-    return tag("svg", tag("path", d=d, class_=f"cross {side}"), x=x, y=y, overflow="visible", width=1, height=1)
+def cross(x, side):
+    """Above the number of connections at which a side fell over: bare's stands upright on the left, grove's lies on the right."""
+    d = "M8 5L8 17M2 11L14 11" if side == "grove" else "M-8 5L-8 17M-14 11L-2 11"
+    turned = "rotate(45 8 11)" if side == "grove" else None
+    return tag("svg", tag("path", d=d, class_=f"cross {side}", transform=turned), x=x, y=0, overflow="visible", width=1, height=1)

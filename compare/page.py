@@ -25,8 +25,9 @@ HEAD = """<!DOCTYPE html>
 {style}</style>
 </head>
 <body>
+<main>
 """
-END = "\n</body>\n</html>\n"
+END = "\n</main>\n</body>\n</html>\n"
 GROUPS = (("more", "more is better"), ("less", "less is better"), (None, "neither is better"))
 NAMED = [f"{swatch(side)} {side}" for side in SIDES]
 LEGEND = ", ".join(NAMED) + "."
@@ -204,14 +205,14 @@ def pair_card(measure, numbers):
     rows = [[str(i + 1), *(form(values[i]) if i < len(values) else NONE for values, form in columns)] for i in range(count)]
     tables = [table(["pair", *SIDES, "ratio"], rows[i:i + ROWS], "values",
                     f"{plain(measure['name'])}, pairs {i + 1} to {min(i + ROWS, count)}") for i in range(0, count, ROWS)]
-    return card(measure["name"], measure.get("unit"), scale, chart, tables)
+    return card(measure["name"], measure.get("unit"), scale, chart, tables, "wide" if count > ROWS else None)
 
 
-def card(name, unit, scale, chart, tables):
+def card(name, unit, scale, chart, tables, kind=None):
     about = ", ".join(filter(None, (plain(unit or ""), scale)))
     title = tag("h3", text(name)) + (tag("p", text(about), class_="about") if about else "")
     chart = chart or tag("p", "no figures", class_="nothing")
-    return tag("figure", tag("figcaption", title), chart, tag("div", *tables, class_="tables"))
+    return tag("figure", tag("figcaption", title), chart, tag("div", *tables, class_="tables"), class_=kind)
 
 
 # --- against connections -------------------------------------------------------------------------------------------------------
@@ -226,7 +227,7 @@ def sweep(report, numbers):
             names.setdefault(measure["name"], measure)
     cards = [sweep_card(measure, points, numbers) for measure in names.values()]
     note = (f"{LEGEND} Medians joined by lines; strokes go from least to greatest. Connections lie on a logarithmic axis. "
-            "A cross: that side fell over.")
+            "A cross on top: that side fell over.")
     return section("Against connections", falls(points), tag("div", *cards, class_="cards"), note=note)
 
 
