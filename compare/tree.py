@@ -6,7 +6,7 @@ from pathlib import Path
 
 STACK_KB = 16           # of each kernel thread, on x86-64 (THREAD_SIZE)
 FIRST, USUAL = 1, 50    # ms between two looks: short programs are looked at more often
-SHARE = 0.02            # of our time, at most, for what is dear: all of /proc, and smaps_rollup, which walks page tables
+SHARE = 0.02            # of a processor, for what is dear: all of /proc, and smaps_rollup, which walks page tables
 FIELDS = re.compile(r"^(VmRSS|VmPTE|Threads):\s+(\d+)", re.M)
 
 
@@ -43,18 +43,17 @@ def descendants(root, parents):
 
 
 class Dear:
-    """Something that takes long: it is due only so often that it takes SHARE of the time."""
+    """Something that takes long: it is due only so often that it takes SHARE of a processor's time, but once in a second."""
 
     def __init__(self):
         self.began = self.next = 0.0
 
     def due(self):
-        self.began = time.perf_counter()
-        return self.began >= self.next
+        self.began = time.process_time()
+        return time.monotonic() >= self.next
 
     def done(self):
-        now = time.perf_counter()
-        self.next = now + (now - self.began) / SHARE
+        self.next = time.monotonic() + min(1.0, (time.process_time() - self.began) / SHARE)
 
 
 class Tree:
