@@ -31,12 +31,12 @@ END = "\n</main>\n</body>\n</html>\n"
 GROUPS = (("more", "more is better"), ("less", "less is better"), (None, "neither is better"))
 NAMED = [f"{swatch(side)} {side}" for side in SIDES]
 LEGEND = ", ".join(NAMED) + "."
-HOW = """The program ran bare and under grove in turn, so what slows the machine down slows both. A ratio is that of one pair; the
-median of ratios is not the ratio of the medians. A difference is larger than the noise when 1 lies outside of the interval in which
-the mean of the ratios lies (Student's t of their logarithms, 95 % for all measures together), and the median is at least 1 % away
-from 1. The same report as data: <code>grove compare --json</code>."""
-STRIPS = """Medians, and least to greatest below them. Each dot is a pair of runs, the first on top, the bar their median, the band
-the interval in which their mean lies, on a logarithmic axis around 1; the shaded side is the better one.
+HOW = """The program ran bare and under grove in turn, so what slows the machine down slows both. A ratio is that of one pair;
+the median of ratios is not the ratio of the medians. A difference is larger than the noise when 1 lies outside of the interval
+in which the mean of the ratios lies (Student's t of their logarithms, 95 % for all measures together), and the median is at least
+1 % away from 1. The same report as data: <code>grove compare --json</code>."""
+STRIPS = """Medians, and least to greatest below them. Each dot is a pair of runs, the first on top, the bar their median, the
+band the interval in which their mean lies, on a logarithmic axis around 1; the shaded side is the better one.
 <span class="better">Blue</span>: grove is better, <span class="worse">red</span>: it is worse, by more than the noise; grey: no
 difference larger than the noise, or one that is neither."""
 ROWS = 10           # of a table of pairs, before the next one begins beside it
@@ -100,7 +100,8 @@ def answers(report):
     different = [("", d) for d in report["differences"]]
     points = report.get("sweep") or []
     for point in points:
-        different += [(f" ({figure(point['n'])} connections)", d) for d in [*(point.get("differences") or []), *fell_alone(point)]]
+        at_n = f" ({figure(point['n'])} connections)"
+        different += [(at_n, d) for d in [*(point.get("differences") or []), *fell_alone(point)]]
     if not different:
         failed = any((point.get("failed") or {}).get(side) for point in points for side in SIDES)
         if failed:
@@ -116,7 +117,9 @@ def answers(report):
 def fell_alone(point):
     """Grove where bare it worked, which is a difference; the other way round is none."""
     failed = point.get("failed") or {}
-    return [{"what": "falls over", "bare": "no", "grove": failed["grove"]}] if failed.get("grove") and not failed.get("bare") else []
+    if not failed.get("grove") or failed.get("bare"):
+        return []
+    return [{"what": "falls over", "bare": "no", "grove": failed["grove"]}]
 
 
 def reading(report):
@@ -275,8 +278,9 @@ def system_calls(report):
     most = max(figures([*each["bare"].values(), *each["grove"].values()]), default=0) or 1
     names = sorted({**each["bare"], **each["grove"]}, key=lambda name: (-max(each[side].get(name, 0) for side in SIDES), name))
     rows = [["all", *(counted(sum(calls[side].values()), requests[side]) for side in SIDES)]]
-    rows += [[tag("code", text(name)), *(counted(calls[side].get(name, 0), requests[side]) + bar(side, each[side].get(name, 0) / most)
-                                         for side in SIDES)] for name in names]
+    for name in names:
+        cells = [counted(calls[side].get(name, 0), requests[side]) + bar(side, each[side].get(name, 0) / most) for side in SIDES]
+        rows.append([tag("code", text(name)), *cells])
     note = "Counted in one run of each side, apart from those above."
     if requests["bare"]:
         note += " How many for each request that was answered, and in all; bars on one scale from zero."
@@ -287,7 +291,8 @@ def counted(count, requests):
     if not requests:
         return figure(count)
     each = count / requests
-    return ("&lt; 0.001" if 0 < each < 0.001 else f"{each:,.3f}" if each else "0") + " " + tag("span", figure(count), class_="unit")
+    said = "&lt; 0.001" if 0 < each < 0.001 else f"{each:,.3f}" if each else "0"
+    return f"{said} {tag('span', figure(count), class_='unit')}"
 
 
 def bar(side, part):

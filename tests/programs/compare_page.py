@@ -3,9 +3,9 @@ compare_page.py - reads pages of `grove compare --html' in a headless browser an
 
 	compare_page.py BROWSER NAME ...
 
-NAME.json and NAME.html are of one comparison; more pages are made from the reports of page_reports.py.  Each page is looked at as
-it is, in frames of several widths (page_look.js), and the real ones alone, for pictures.  The same is asked first of broken pages,
-which have to be found out.
+NAME.json and NAME.html are of one comparison; more pages are made from the reports of page_reports.py.  Each page is looked at
+as it is, in frames of several widths (page_look.js), and the real ones alone, for pictures.  The same is asked first of broken
+pages, which have to be found out.
 """
 import json
 import math

@@ -23,11 +23,12 @@ FRAMES = """<!DOCTYPE html>
 
 
 def browse(browser, url, *options):
-    """Runs the browser; returns its standard output, and what pages complained of.  It is not what is tested: it may fail once."""
+    """The browser's standard output, and what pages complained of.  It is not what is tested: it may fail once."""
     for _ in range(2):
         with tempfile.TemporaryDirectory(dir=".", ignore_cleanup_errors=True) as profile:
-            command = ["timeout", "-s", "KILL", "60", browser, *OPTIONS, f"--user-data-dir={Path(profile).resolve()}", *options, url]
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
+            own = f"--user-data-dir={Path(profile).resolve()}"
+            done = subprocess.run(["timeout", "-s", "KILL", "60", browser, *OPTIONS, own, *options, url],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
         said = done.stderr.decode(errors="replace")
         if done.returncode == 0:
             return done.stdout.decode(errors="replace"), [line for line in said.splitlines() if "CONSOLE" in line]

@@ -98,7 +98,8 @@ def bench_results():
     machine = {"processor": "Some Processor", "cores": 2, "virtual": True, "memory GB": 7.8, "peers": {"Go": "1.19"}}
     return {"machine": machine, "benches": [
         bench("far", "ns of CPU", far), bench("near", "ns of server CPU per request", near, most=True),
-        bench("none", "ms", {"hand": []}), bench("odd", "KB", near, missing={word or "k": word for word in ODD}, failed={"go": ODD[0]})]}
+        bench("none", "ms", {"hand": []}),
+        bench("odd", "KB", near, missing={word or "k": word for word in ODD}, failed={"go": ODD[0]})]}
 
 
 def reports():
