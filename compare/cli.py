@@ -3,6 +3,7 @@ import argparse
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -103,6 +104,10 @@ def understand(arguments):
         options.error("--ready is for programs under --load; without it they run to their end")
     if args.syscalls and not calls.available():
         options.error("--syscalls needs strace, which is not installed (Debian: apt-get install strace)")
+    try:
+        re.compile(args.ready or "")
+    except re.error as e:
+        options.error(f"--ready {args.ready}: no regular expression: {e}")
     args.program = program
     return args
 
@@ -257,14 +262,24 @@ def write(result, args):
     else:
         sys.stdout.write(text)
     if args.json and args.json != "-":
-        with open(args.json, "w", encoding="utf-8") as f:
+        with open(args.json, "w", encoding="utf-8", errors="replace") as f:
             json.dump(result, f, indent=1, ensure_ascii=False)
             f.write("\n")
     if args.html:
         import page
-        with open(args.html, "w", encoding="utf-8") as f:
+        with open(args.html, "w", encoding="utf-8", errors="replace") as f:
             f.write(page.page(result))
     sys.stdout.flush()
+
+
+def try_to_write(result, args):
+    try:
+        write(result, args)
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)    # what is still to be written there when we end
+        raise Trouble(USAGE, f"the report cannot be written: {e.strerror}") from e
 
 
 def die_by(number):
@@ -285,7 +300,7 @@ def main(launcher, arguments):
         may_write(args.json)
         version = subprocess.run([launcher, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1]
         result = compare(args, launcher, version)
-        write(result, args)
+        try_to_write(result, args)
     except Trouble as trouble:
         print(f"grove: compare: {trouble}", file=sys.stderr)
         return trouble.status
