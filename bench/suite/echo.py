@@ -31,7 +31,7 @@ SERVERS = {
     "threads": (program("demos/serve/echo"), [], "a kernel thread for each connection"),
     "uring": (peer("echo_uring"), [], "io_uring by hand: multishot receive, a ring of buffers"),
     "libev": (peer("echo_libev"), [], "callbacks on libev by hand"),
-    "st": (peer("echo_st"), [], "State Threads, with epoll"),
+    "st": (peer("echo_st"), [], "State Threads, which Debian builds to wait by poll"),
     "pth": (peer("echo_pth"), [], "GNU Pth, which waits by select"),
     "fiber": (peer("echo_fiber"), [], "Boost.Fiber, with an epoll of ours"),
     "go": (peer("echo_go"), [], "Go, a goroutine for each connection"),
@@ -78,7 +78,7 @@ def echo(connections, share, goals):
     return Bench(f"echo{connections}", f"64-byte echo over {connections:,} connection{'s' if connections > 1 else ''}",
                  "server_cpu_ns_per_request", "ns of server CPU each", "epoll", share=share,
                  sides={name: EchoSide(name, connections) for name in SERVERS},
-                 quick_sides=("epoll", "grove", "api", "threads") if connections > 1000 else (),
+                 quick_sides=("epoll", "grove", "api") if connections > 1000 else (),
                  more={"requests_per_s": "", "p50_us": "", "p99_us": "", "p999_us": ""}, goals=goals)
 
 
