@@ -58,7 +58,7 @@ class EchoSide(Side):
                        server.port])
 
     def warm_up(self):
-        return ["-w", "3" if self.connections > 1000 else "20"]
+        return ["-w", str(min(max(5000 // self.connections, 2), 20))]
 
     def run(self, seconds):
         with self.server() as server:
@@ -135,11 +135,11 @@ class CallsSide(EchoSide):
         return (calls[1] - calls[0]) / (many - few)
 
     def count(self, _quick):
-        return {"calls": self.calls_each(1, 200, 2200), "busy": self.calls_each(100, 1000, 9000)}
+        return {"calls": self.calls_each(1, 100, 1100), "busy": self.calls_each(100, 1000, 5000)}
 
 
 CALLS = Bench("echo_calls", "system calls for each echo: one connection, so that each has to wait; and 100 at once", "calls",
-              "calls each", "epoll", share=(4, 50), rounds=3, sides={name: CallsSide(name) for name in SERVERS},
+              "calls each", "epoll", share=(5, 60), rounds=5, sides={name: CallsSide(name) for name in SERVERS},
               quick_sides=("epoll", "grove", "api", "threads"), more={"busy": ""}, goals=[
                   Goal("system calls for each echo that has to wait, grove", "grove", 3.02),
                   Goal("system calls for each echo that has to wait, api", "api", 3.02)])
@@ -204,7 +204,7 @@ class IdleSide(EchoSide):
 
 
 IDLE = Bench("echo_idle", "memory of the server for each of 5,000 idle connections that were served once, sockets apart", "kb",
-             "KB each", "epoll", share=(0, 80), rounds=5, sides={name: IdleSide(name, 5000) for name in SERVERS},
+             "KB each", "epoll", share=(0, 75), rounds=5, sides={name: IdleSide(name, 5000) for name in SERVERS},
              more={"resident_kb": "", "tables_kb": "", "kernel_kb": ""},
              goals=[Goal("memory for each idle connection, grove", "grove", 10, unit="KB")])
 
