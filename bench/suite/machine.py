@@ -48,4 +48,4 @@ def machine():
             "virtual": "hypervisor" in flags, "FSGSBASE": "fsgsbase" in flags,
             "memory GB": round(int(field("/proc/meminfo", "MemTotal").split()[0]) / 2**20, 1),
             "kernel": re.match(r"[\d.]*\d", platform.release())[0], "libc": " ".join(platform.libc_ver()), "system": system(),
-            "grove": grove_version(), "peers": {name: version for name, package in PACKAGES.items() if (version := version_of(package))}}
+            "load": os.getloadavg()[0], "grove": grove_version(), "peers": {name: version for name, package in PACKAGES.items() if (version := version_of(package))}}

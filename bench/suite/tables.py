@@ -53,7 +53,7 @@ def side_name(result, side):
 def print_result(result):
     """The table of one bench: the ratio first."""
     heads = [more_head(more) for more in result["more"]]
-    print(f"{result['name']}: {result['what']}")
+    print(f"{result['name']}: {result['what']}{' (more is better)' if result['most'] else ''}")
     print(f"  {'ratio':>8} {'least':>8} {'most':>8} {result['unit']:>22}  {'':15}" + "".join(f"{head:>{len(head) + 3}}" for head in heads))
     for side, middle, least, most, figure, others in rows(result):
         line = f"  {ratio(middle):>8} {ratio(least):>8} {ratio(most):>8} {number(figure):>22}  {side_name(result, side):15}"
@@ -76,11 +76,14 @@ def print_summary(results):
 
 # --- docs/PERFORMANCE.md -----------------------------------------------------------------------------------------------------
 
-def machine_lines(machine):
+def machine_lines(results):
+    machine = results["machine"]
     peers = ", ".join(f"{name} {version}" for name, version in machine["peers"].items())
     kind = "virtual machine" if machine["virtual"] else "machine"
     return [f"{machine['cores']}-core {kind}, {machine['processor']}, {machine['memory GB']:g} GB; {machine['system']}, Linux {machine['kernel']}, "
             f"{machine['libc']}; FSGSBASE {'on' if machine['FSGSBASE'] else 'off'}. grove {machine['grove']}.", "",
+            f"A {'quick' if results['quick'] else 'full'} run, {sum(r['seconds'] for r in results['benches']) / 60:.0f} minutes; load average of "
+            f"others when it began: {machine['load']:.1f}.", "",
             f"Peers: {peers or 'none installed'}."]
 
 
@@ -95,7 +98,7 @@ def goal_rows(results):
 
 def bench_lines(result):
     more = "".join(f" {more_head(m).strip()} |" for m in result["more"])
-    lines = [f"### {result['name']}", f"{result['what']}. {result['rounds']} rounds.", "",
+    lines = [f"### {result['name']}", f"{result['what']}.{' More is better.' if result['most'] else ''} {result['rounds']} rounds.", "",
              f"| ratio | (least to greatest) | {result['unit']} | |{more}", "| ---: | --- | ---: | --- |" + " ---: |" * len(result["more"])]
     for side, middle, least, most, figure, others in rows(result):
         about = f": {result['about'][side]}" if result["about"].get(side) else ""
@@ -124,7 +127,7 @@ def document(results):
     """Writes docs/PERFORMANCE.md and the rows that README quotes; returns their paths."""
     rows = goal_rows(results)
     text = DOCUMENT.read_text(encoding="utf-8")
-    for part, lines in (("machine", machine_lines(results["machine"])), ("goals", GOALS_HEAD + list(rows.values())),
+    for part, lines in (("machine", machine_lines(results)), ("goals", GOALS_HEAD + list(rows.values())),
                         ("tables", [line for result in results["benches"] for line in bench_lines(result)])):
         text = replace_part(text, part, lines)
     DOCUMENT.write_text(text, encoding="utf-8")
