@@ -3,8 +3,8 @@
  *
  *	channel SIDE [items]	prints CPU nanoseconds per item
  *
- * grove: two greenlets send and receive in turns.  one_way: one of them sends, and the other receives; so each wakes up in another place
- * than where the other one went to sleep, and the processor mispredicts where it returns to.
+ * grove: two greenlets send and receive in turns.  one_way: one of them sends, and the other receives; so each wakes up in
+ * another place than where the other one went to sleep, and the processor mispredicts where it returns to.
  */
 #include "bench.h"
 

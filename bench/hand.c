@@ -3,12 +3,12 @@
  *
  *	hand SIDE [n]	prints CPU nanoseconds for each of n
  *
- * switch: two stacks, and as little code as can keep what a thread has: the registers that a call keeps, the control words of both
- * floating-point units, and the FS base, where its TLS is.  plain: the same with the registers alone, so both share their TLS.  ucontext:
- * libc's swapcontext(), which keeps the signal mask too, by a system call.  create: a stack and a TLS block from a list of free ones, its
- * head written anew, the first frame, a switch there and one back; so one is created, runs, ends and is joined.  alive: all
- * n of them at once.  pages: n stacks with one
- * page in use and a guard each, 64 KiB apart; prints how many, and waits for a line.
+ * switch: two stacks, and as little code as can keep what a thread has: the registers that a call keeps, the control words of
+ * both floating-point units, and the FS base, where its TLS is.  plain: the same with the registers alone, so both share their
+ * TLS.  ucontext: libc's swapcontext(), which keeps the signal mask too, by a system call.  create: a stack and a TLS block from
+ * a list of free ones, its head written anew, the first frame, a switch there and one back; so one is created, runs, ends and is
+ * joined.  alive: all n of them at once.  pages: n stacks with one page in use and a guard each, 64 KiB apart; prints how many,
+ * and waits for a line.
  */
 #include "sides.h"
 #include <sys/auxv.h>
@@ -214,6 +214,15 @@ static double run_create(long n)
 
 static struct slot *slots;
 
+/* So much address space, of which a page is taken when it is touched */
+static void *memory(size_t size)
+{
+	void *all = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	BENCH_CHECK(all != MAP_FAILED && madvise(all, size, MADV_NOHUGEPAGE) == 0);
+	return all;
+}
+
 static void waits(void)
 {
 	struct slot *mine = running;
@@ -228,8 +237,7 @@ static double run_alive(long n)
 	double from, took, kb;
 
 	find_own();
-	slots = mmap(NULL, (size_t)n * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	BENCH_CHECK(slots != MAP_FAILED && madvise(slots, (size_t)n * sizeof(*slots), MADV_NOHUGEPAGE) == 0);
+	slots = memory((size_t)n * sizeof(*slots));
 	kb = bench_kb();
 	from = bench_now(CLOCK_PROCESS_CPUTIME_ID);
 	for (long i = 0; i < n; i++) {
@@ -253,10 +261,8 @@ static double run_alive(long n)
 
 static double run_pages(long n)
 {
-	char *all = mmap(NULL, (size_t)n * STACK + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *all = memory((size_t)n * STACK + PAGE);
 
-	BENCH_CHECK(all != MAP_FAILED);
-	BENCH_CHECK(madvise(all, (size_t)n * STACK + PAGE, MADV_NOHUGEPAGE) == 0);
 	for (long i = 0; i < n; i++) {
 		madvise(all + i * STACK, PAGE, GUARD_INSTALL);	/* without it the figure is the same */
 		all[(i + 1) * STACK - 1] = 1;

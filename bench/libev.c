@@ -35,7 +35,7 @@ static double run_sleepers(long n)
 	loop = ev_default_loop(0);
 	sleepers = left = n;
 	for (long i = 0; i < n; i++) {
-		ev_now_update(loop);		/* what it takes for the present is of the last turn, and the timer would end early */
+		ev_now_update(loop);		/* a timer counts from the last turn, and would end early */
 		timers[i].from = bench_now(CLOCK_MONOTONIC);
 		ev_timer_init(&timers[i].ev, woke, (double)bench_length(i, sleepers) / 1e9, 0);
 		timers[i].ev.data = (void *)(intptr_t)i;

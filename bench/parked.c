@@ -1,8 +1,8 @@
 /*
  * parked.c - as many threads as asked for, all parked at once: in read() on one pipe, in sleep(), or half and half
  *
- *	parked [read | sleep] THREADS	default attributes; prints how many it could make, waits for a line on standard input, then
- *					sends every reader one byte, joins them all and prints how many bytes came
+ *	parked [read | sleep] THREADS	default attributes; prints how many it could make, waits for a line on standard input,
+ *					then sends every reader one byte, joins them all and prints how many bytes came
  *
  * `parked 0` is the empty program that the memory of the others is measured against.
  */
@@ -53,7 +53,7 @@ static bool even(long i)
 	return i % 2 == 0;
 }
 
-/* Readers go to @readers, sleepers to nobody; returns how many threads there are, *count: how many of them read, *error: why no more. */
+/* Readers go to @readers, sleepers to nobody; returns how many there are, *count: how many of them read, *error: why no more. */
 static long make(long want, pthread_t *readers, long *count, int *error)
 {
 	pthread_t thread;

@@ -40,8 +40,8 @@ static inline void bench_late_new(long n)
 }
 
 /*
- * How long sleeper i of n sleeps, in nanoseconds: the same on each run, for each side.  The first one wakes when all may have been made,
- * and then one every 10 us, for so long as it took: 100,000 sleep 0.5 to 1.5 s.
+ * How long sleeper i of n sleeps, in nanoseconds: the same on each run, for each side.  The first one wakes when all may have
+ * been made, and then one every 10 us, for so long as it took: 100,000 sleep 0.5 to 1.5 s.
  */
 static inline int64_t bench_length(long i, long n)
 {
@@ -64,7 +64,8 @@ static inline int bench_by_size(const void *a, const void *b)
 static inline void bench_print_late(long n)
 {
 	qsort(bench_late, (size_t)n, sizeof(*bench_late), bench_by_size);
-	printf("late_us %.1f\np99_us %.1f\nworst_us %.1f\n", bench_late[n / 2] / 1e3, bench_late[n - 1 - n / 100] / 1e3, bench_late[n - 1] / 1e3);
+	printf("late_us %.1f\np99_us %.1f\nworst_us %.1f\n", bench_late[n / 2] / 1e3, bench_late[n - 1 - n / 100] / 1e3,
+	       bench_late[n - 1] / 1e3);
 }
 
 /* --- load ------------------------------------------------------------------------------------------------------------------ */

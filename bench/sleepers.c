@@ -1,8 +1,8 @@
 /*
  * sleepers.c - greenlets that sleep
  *
- *	sleepers grove [n]			each of n greenlets sleeps once, for a time of its own: CPU nanoseconds for each, lateness
- *	sleepers late [n [us others]]		one greenlet sleeps n times for @us, while @others work for 20 us and sleep 1 ms in turns
+ *	sleepers grove [n]			n sleep once, each for a time of its own: CPU nanoseconds for each, lateness
+ *	sleepers late [n [us others]]		one sleeps n times for @us, while @others work for 20 us and sleep 1 ms in turns
  */
 #include "bench.h"
 

@@ -1,5 +1,6 @@
 /*
- * switch.c - grove's own switch of stacks (src/arch), without the scheduler above it; linked with grove's objects, as it is internal
+ * switch.c - grove's own switch of stacks (src/arch), without the scheduler above it; linked with grove's objects, as it is
+ * internal
  *
  *	switch grove [switches]		prints CPU nanoseconds per switch: FS base, control words, registers
  */

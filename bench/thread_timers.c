@@ -1,10 +1,10 @@
 /*
  * thread_timers.c - plain POSIX threads that sleep, and as many as can be alive; run bare and under grove
  *
- *	thread_timers sleepers [n]		each of n threads sleeps once, for a time of its own: CPU nanoseconds for each, lateness
- *	thread_timers late [n [us others]]	one thread sleeps n times for @us, while @others work for 20 us and sleep 1 ms in turns
+ *	thread_timers sleepers [n]		n sleep once, each for a time of its own: CPU nanoseconds for each, lateness
+ *	thread_timers late [n [us others]]	one sleeps n times for @us, while @others work for 20 us and sleep 1 ms in turns
  *	thread_timers exact [n [us others]]	the same, when the kernel is asked not to group timers: it may be 50 us late else
- *	thread_timers alive [n]			up to n that wait at once: CPU nanoseconds for each, how many could be made, KB for each
+ *	thread_timers alive [n]			n that wait at once: CPU nanoseconds for each, how many there were, KB for each
  */
 #include "sides.h"
 #include <pthread.h>

@@ -4,8 +4,9 @@
  *	threads SIDE [n]	prints CPU nanoseconds for each of n
  *
  * yield: two call sched_yield(); `switched' tells how many of those calls led to another kernel thread, which is not each.
- * semaphore: a turn passed to and fro.  channel: items handed over one way, by a mutex, a place for one and two condition variables.
- * queue: through a ring of 64.  mutex: locked and unlocked by one thread while another is there.  getppid: a call that never waits.
+ * semaphore: a turn passed to and fro.  channel: items handed over one way, by a mutex, a place for one and two condition
+ * variables. queue: through a ring of 64.  mutex: locked and unlocked by one thread while another is there.  getppid: a call that
+ * never waits.
  */
 #include "sides.h"
 #include <pthread.h>

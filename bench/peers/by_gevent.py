@@ -136,6 +136,6 @@ def late(n):
 
 
 SIDES = {"yield": yields, "semaphore": semaphore, "create": create, "channel": lambda n: through(gevent.queue.Channel(), n),
-         "queue": lambda n: through(gevent.queue.Queue(64), n), "read": read, "sleep": lambda n: park(n, lambda: gevent.sleep(1000)),
-         "sleepers": sleepers, "late": late}
+         "queue": lambda n: through(gevent.queue.Queue(64), n), "read": read, "sleepers": sleepers, "late": late,
+         "sleep": lambda n: park(n, lambda: gevent.sleep(1000))}
 print(f"ns {SIDES[sys.argv[1]](int(sys.argv[2])) / int(sys.argv[2]) * 1e9:.2f}")

@@ -10,7 +10,6 @@
 #include <chrono>
 #include <memory>
 #include <unistd.h>
-#include <vector>
 
 namespace fibers = boost::fibers;
 using fibers::fiber;
@@ -117,7 +116,7 @@ static double run_queue(long n)
 	return through<fibers::buffered_channel<long>>::run(new fibers::buffered_channel<long>(64), n);
 }
 
-/* --- create and join, alive ------------------------------------------------------------------------------------------------ */
+/* --- create and join ------------------------------------------------------------------------------------------------------- */
 
 static double run_create(long n)
 {
@@ -128,33 +127,6 @@ static double run_create(long n)
 		fiber(std::allocator_arg, stacks, [&ended] { ended++; }).join();
 	BENCH_CHECK(ended == n);
 	return bench_now(CLOCK_PROCESS_CPUTIME_ID) - from;
-}
-
-static double run_alive(long n)
-{
-	fibers::pooled_fixedsize_stack small(16384, 64);
-	std::vector<fiber> all;
-	bool may_end = false;
-	long there = 0;
-	double kb = bench_kb(), from = bench_now(CLOCK_PROCESS_CPUTIME_ID), took;
-
-	for (long i = 0; i < n; i++)
-		all.emplace_back(std::allocator_arg, small, [&] {
-			std::unique_lock<fibers::mutex> hold(lock);
-
-			there++;
-			changed[0].wait(hold, [&] { return may_end; });
-		});
-	while (there < n)
-		boost::this_fiber::yield();
-	took = bench_now(CLOCK_PROCESS_CPUTIME_ID) - from;
-	printf("made %ld\nkb %.2f\n", n, (bench_kb() - kb) / (double)n);
-	from = bench_now(CLOCK_PROCESS_CPUTIME_ID);
-	may_end = true;
-	changed[0].notify_all();
-	for (fiber &one : all)
-		one.join();
-	return took + bench_now(CLOCK_PROCESS_CPUTIME_ID) - from;
 }
 
 /* --- sleep ----------------------------------------------------------------------------------------------------------------- */
@@ -225,6 +197,6 @@ static double run_late(long n)
 	return begun;
 }
 
-BENCH_MAIN(10000, { "yield", run_yield }, { "semaphore", run_semaphore }, { "condition", run_condition }, { "channel", run_channel },
-	   { "queue", run_queue }, { "create", run_create }, { "alive", run_alive }, { "sleep", run_sleep }, { "sleepers", run_sleepers },
-	   { "late", run_late })
+BENCH_MAIN(10000, { "yield", run_yield }, { "semaphore", run_semaphore }, { "condition", run_condition },
+	   { "channel", run_channel }, { "queue", run_queue }, { "create", run_create }, { "sleep", run_sleep },
+	   { "sleepers", run_sleepers }, { "late", run_late })

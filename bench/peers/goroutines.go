@@ -259,11 +259,12 @@ func late(n int) time.Duration {
 }
 
 func main() {
-	sides := map[string]func(int) time.Duration{"yield": yields, "semaphore": semaphore, "condition": condition, "create": create,
+	sides := map[string]func(int) time.Duration{
+		"yield": yields, "semaphore": semaphore, "condition": condition, "create": create, "alive": alive,
 		"channel": func(n int) time.Duration { return through(make(chan int), n) },
 		"queue":   func(n int) time.Duration { return through(make(chan int, 64), n) },
-		"alive":   alive, "read": read, "sleep": func(n int) time.Duration { return park(n, func() { time.Sleep(1000 * time.Second) }) },
-		"sleepers": sleepers, "late": late}
+		"sleep":   func(n int) time.Duration { return park(n, func() { time.Sleep(1000 * time.Second) }) },
+		"read":    read, "sleepers": sleepers, "late": late}
 	if len(os.Args) < 3 || sides[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: goroutines SIDE n [more]")
 		os.Exit(2)

@@ -186,5 +186,5 @@ static double run_late(long n)
 	return bench_now(CLOCK_MONOTONIC) - begun;
 }
 
-BENCH_MAIN(10000, { "yield", run_yield }, { "semaphore", run_semaphore }, { "condition", run_condition }, { "channel", run_channel },
-	   { "create", run_create }, { "late", run_late })
+BENCH_MAIN(10000, { "yield", run_yield }, { "semaphore", run_semaphore }, { "condition", run_condition },
+	   { "channel", run_channel }, { "create", run_create }, { "late", run_late })

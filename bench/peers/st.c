@@ -3,7 +3,8 @@
  * Needs: libst-dev
  * Build: -lst
  *
- * It has no semaphores and no channels; both are made of its condition variables, which need no lock among threads that are not preempted.
+ * It has no semaphores and no channels; both are made of its condition variables, which need no lock among threads that are not
+ * preempted.
  */
 #include "../sides.h"
 #include <poll.h>
@@ -264,5 +265,6 @@ static double run_late(long n)
 	return bench_now(CLOCK_MONOTONIC) - begun;
 }
 
-BENCH_MAIN(10000, { "semaphore", run_semaphore }, { "condition", run_condition }, { "channel", run_channel }, { "create", run_create },
-	   { "read", run_read }, { "sleep", run_sleep }, { "sleepers", run_sleepers }, { "late", run_late })
+BENCH_MAIN(10000, { "semaphore", run_semaphore }, { "condition", run_condition }, { "channel", run_channel },
+	   { "create", run_create }, { "read", run_read }, { "sleep", run_sleep }, { "sleepers", run_sleepers },
+	   { "late", run_late })

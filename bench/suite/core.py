@@ -1,11 +1,12 @@
 """core.py - what a bench is, and how one is run
 
-A bench measures sides: grove, its peers, and the limit, which is the least that the machine must do for the same end.  Each round measures
-every side once, a different one first each time, so what disturbs one disturbs all; each round gives one ratio to the limit per side.
-There are at least ROUNDS rounds, then more while the bench's share of the time lasts.  A median is of rounds, never of a mean.
+A bench measures sides: grove, its peers, and the limit, which is the least that the machine must do for the same end.  Each round
+measures every side once, a different one first each time, so what disturbs one disturbs all; each round gives one ratio to the
+limit per side. There are at least ROUNDS rounds, then more while the bench's share of the time lasts.  A median is of rounds,
+never of a mean.
 
-Names of sides, the same everywhere: `api' the C API; `threads' a plain POSIX threads program bare, `grove' the same file under grove;
-`hand' written by hand for the purpose; st, pth, fiber, go, gevent, libev, epoll, uring the peers.
+Names of sides, the same everywhere: `api' the C API; `threads' a plain POSIX threads program bare, `grove' the same file under
+grove; `hand' written by hand for the purpose; st, pth, fiber, go, gevent, libev, epoll, uring the peers.
 """
 import dataclasses
 import statistics
@@ -26,7 +27,7 @@ class Failed(Exception):
 
 @dataclasses.dataclass
 class Side:
-    """@measure: quick -> {figure: value}.  @prepare, if there is one, is told first how many seconds a measurement should take."""
+    """@measure: quick -> {figure: value}.  @prepare, if there is one, is told first how long a measurement should take."""
     measure: Callable[[bool], dict]
     about: str = ""
     prepare: Callable[[float], None] | None = None
@@ -57,7 +58,7 @@ class Goal:
 @dataclasses.dataclass
 class Bench:
     """@figure: which of the figures that its sides report the ratios are made of, in @unit.  @limit: the side that is the limit.
-    @share: seconds that it may take, quick and full; without seconds for quick it is left out of a quick run that does not name it.
+    @share: seconds that it may take, quick and full; without any for quick it is left out of a quick run that does not name it.
     @more: figures shown beside it, {name: unit}.  Less is better, unless @most.  @quick_sides: those of a quick run, if not all.
     """
     name: str
@@ -144,9 +145,12 @@ class Run:
         def column(figure):
             return {side: [r[side][figure] for r in self.rounds] for side in sides if all(figure in r[side] for r in self.rounds)}
 
-        return {"name": bench.name, "group": bench.group, "what": bench.what, "limit": bench.limit, "unit": bench.unit, "most": bench.most,
-                "base": base, "sides": column(bench.figure),
-                "ratios": {side: [r[side][bench.figure] / (r[base][bench.figure] or 1e-9) for r in self.rounds] for side in sides},
+        def ratio(r, side):
+            return r[side][bench.figure] / (r[base][bench.figure] or 1e-9)
+
+        return {"name": bench.name, "group": bench.group, "what": bench.what, "limit": bench.limit, "unit": bench.unit,
+                "most": bench.most, "base": base, "sides": column(bench.figure),
+                "ratios": {side: [ratio(r, side) for r in self.rounds] for side in sides},
                 "more": [{"figure": figure, "unit": unit, "sides": column(figure)} for figure, unit in bench.more.items()],
                 "about": {side: bench.sides[side].about for side in bench.sides},
                 "missing": self.missing, "failed": self.failed, "goals": [self.judged(goal) for goal in bench.goals],

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from suite.programs import CORES, TOP
 
-PACKAGES = {"State Threads": "libst1", "GNU Pth": "libpth20", "Boost": "libboost-context-dev", "Go": "golang-go", "gevent": "python3-gevent",
-            "libev": "libev4", "liburing": "liburing-dev", "CPython": "python3", "wrk": "wrk", "hackbench": "rt-tests", "sysbench": "sysbench"}
+PACKAGES = {"State Threads": "libst1", "GNU Pth": "libpth20", "Boost": "libboost-context-dev", "Go": "golang-go",
+            "gevent": "python3-gevent", "libev": "libev4", "liburing": "liburing-dev", "CPython": "python3", "wrk": "wrk",
+            "hackbench": "rt-tests", "sysbench": "sysbench"}
 
 
 def field(path, name):
@@ -16,14 +17,18 @@ def field(path, name):
     return found[1].strip() if found else ""
 
 
-def version_of(package):
-    """That of the Debian package, without the part that is Debian's; empty where it is not installed."""
+def told_by(*command):
+    """What it prints; nothing where it is not installed, or fails."""
     try:
-        done = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", package], stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return ""
-    status, _, version = done.stdout.partition(" ")
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def version_of(package):
+    """That of the Debian package, without the part that is Debian's; empty where it is not installed."""
+    status, _, version = told_by("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", package).partition(" ")
     return re.sub(r"^\d+:|[-~+].*$", "", version) if status == "installed" else ""
 
 
@@ -35,17 +40,18 @@ def system():
 
 
 def grove_version():
-    done = subprocess.run(["git", "-C", str(TOP), "rev-parse", "--short", "HEAD"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          text=True, check=False)
+    commit = told_by("git", "-C", str(TOP), "rev-parse", "--short", "HEAD")
     header = (TOP / "include/grove/version.h").read_text(encoding="utf-8")
-    return re.search(r'GROVE_VERSION\s+"(.*)"', header)[1] + (f" ({done.stdout.strip()})" if done.returncode == 0 else "")
+    return re.search(r'GROVE_VERSION\s+"(.*)"', header)[1] + (f" ({commit})" if commit else "")
 
 
 def machine():
     """{name: text or number}"""
     flags = field("/proc/cpuinfo", "flags").split()
+    versions = {name: version_of(package) for name, package in PACKAGES.items()}
     return {"processor": field("/proc/cpuinfo", "model name"), "cores": os.cpu_count(), "cores used": len(CORES),
             "virtual": "hypervisor" in flags, "FSGSBASE": "fsgsbase" in flags,
             "memory GB": round(int(field("/proc/meminfo", "MemTotal").split()[0]) / 2**20, 1),
             "kernel": re.match(r"[\d.]*\d", platform.release())[0], "libc": " ".join(platform.libc_ver()), "system": system(),
-            "load": os.getloadavg()[0], "grove": grove_version(), "peers": {name: version for name, package in PACKAGES.items() if (version := version_of(package))}}
+            "load": os.getloadavg()[0], "grove": grove_version(),
+            "peers": {name: version for name, version in versions.items() if version}}

@@ -1,8 +1,9 @@
 """memory.py - group 2: memory of many that are parked, the kernel's share included
 
-A program makes them, prints `parked N' and waits for a line.  Of the process: what is resident (Pss) and its page tables (VmPTE), less those
-of the same program with none.  The kernel keeps no account of a process's stacks and objects, so these are of the whole system, as the
-difference that the program made: KernelStack and SUnreclaim of /proc/meminfo.  No rights are needed for that, but a quiet machine.
+A program makes them, prints `parked N' and waits for a line.  Of the process: what is resident (Pss) and its page tables (VmPTE),
+less those of the same program with none.  The kernel keeps no account of a process's stacks and objects, so these are of the
+whole system, as the difference that the program made: KernelStack and SUnreclaim of /proc/meminfo.  No rights are needed for
+that, but a quiet machine.
 """
 import re
 import subprocess
@@ -61,12 +62,13 @@ class Parked(Side):
         count = self.count // (10 if quick and self.count > 10000 else 2 if quick else 1)
         *kb, made = self.process(count)
         resident, tables, kernel = ((full - empty) / max(made, 1) for full, empty in zip(kb, self.empty))
-        return {"kb": resident + tables + kernel, "resident_kb": resident, "tables_kb": tables, "kernel_kb": kernel, "made": made, "share": made / count}
+        return {"kb": resident + tables + kernel, "resident_kb": resident, "tables_kb": tables, "kernel_kb": kernel, "made": made,
+                "share": made / count}
 
 
-def hand(how, count):
+def hand(count):
     """What must be for each: a page of stack, guarded; nothing else."""
-    return Parked(lambda: [*built("bench/hand"), "pages"], count, about=f"a page of stack in a mapping of 64 KiB; no {how}, nobody to wake")
+    return Parked(lambda: [*built("bench/hand"), "pages"], count, about="a page of stack each, 64 KiB apart; nobody to wake")
 
 
 def parked(how, count, share):
@@ -76,16 +78,17 @@ def parked(how, count, share):
     def of_peer(name):
         return lambda: [*peer_program(name), how]
 
-    return Bench(f"parked_{how}_{count // 1000}k", f"{count:,} parked at once in {how} (--quick: fewer), memory each, the kernel's included", "kb", "KB each",
-                 "hand", share=share, rounds=5, sides={
-                     "hand": hand(how, count), "api": Parked(of_api, count, about="the C API, stacks of 256 KiB"),
-                     "grove": Parked(of_threads, count, [GROVE], about="the program of `threads', unmodified, under grove, stacks of 8 MiB"),
+    what = f"{count:,} parked at once in {how} (--quick: fewer), memory each, the kernel's included"
+    goal = f"{count:,} parked in {how}"
+    return Bench(f"parked_{how}_{count // 1000}k", what, "kb", "KB each", "hand", share=share, rounds=5, sides={
+                     "hand": hand(count), "api": Parked(of_api, count, about="the C API, stacks of 256 KiB"),
+                     "grove": Parked(of_threads, count, [GROVE], about="the program of `threads' under grove, stacks of 8 MiB"),
                      "threads": Parked(of_threads, count, about="kernel threads, stacks of 8 MiB"),
                      **{side: Parked(of_peer(name), count) for side, name in names.items()}},
                  more={"resident_kb": "", "tables_kb": "", "kernel_kb": "", "made": ""}, goals=[
-                     Goal(f"{count:,} parked in {how}: made under grove, of those asked for", "grove", 1, least=True, figure="share"),
-                     Goal(f"{count:,} parked in {how}: memory each, under grove", "grove", 8.5, unit="KB"),
-                     Goal(f"{count:,} parked in {how}: memory each, API", "api", 8.5, unit="KB")])
+                     Goal(f"{goal}: made under grove, of those asked for", "grove", 1, least=True, figure="share"),
+                     Goal(f"{goal}: memory each, under grove", "grove", 8.5, unit="KB"),
+                     Goal(f"{goal}: memory each, API", "api", 8.5, unit="KB")])
 
 
 BENCHES = [parked("read", 10000, (9, 40)), parked("sleep", 10000, (10, 40)), parked("read", 100000, (15, 100)),

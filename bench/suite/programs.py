@@ -1,7 +1,7 @@
 """programs.py - the programs that sides are made of: where they are, how they are run, what they say
 
-A program prints `name value` lines.  grove's own are built by `make'; those of bench/peers by `make bench', from packages that need not
-be there: a peer that was not built, or that leaves with status 77, is a side that is missing.
+A program prints `name value` lines.  grove's own are built by `make'; those of bench/peers by `make bench', from packages that
+need not be there: a peer that was not built, or that leaves with status 77, is a side that is missing.
 """
 import os
 import re
@@ -43,13 +43,15 @@ def peer_program(name):
     if os.access(program, os.X_OK):
         return [str(program)]
     source = next(iter(sorted(PEERS.glob(f"{name}.*"))), None)
-    raise Missing(f"needs the package {needs(source)}, and `make bench' to build it" if source else f"no source bench/peers/{name}")
+    if not source:
+        raise Missing(f"no source bench/peers/{name}")
+    raise Missing(f"needs the package {needs(source)}, and `make bench' to build it")
 
 
 def run(command, timeout=120, **how):
     """Runs it; what it prints."""
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, check=False, **how)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **how)
     except FileNotFoundError as why:
         raise Missing(f"{why.filename} is not installed") from None
     except subprocess.TimeoutExpired:
@@ -73,14 +75,15 @@ def values(command, timeout=120, **how):
 class Program(Side):
     """A side that is a program.
 
-    @find: () -> its command.  Its arguments are @args, then how many, then @then.  How many: @n, and @quick_n in a quick run; or, where
-    the program tells the nanoseconds for each, as many as fill the time of a measurement, which are found out by a run of @trial.
+    @find: () -> its command.  Its arguments are @args, then how many, then @then.  How many: @n, and @quick_n in a quick run; or,
+    where the program tells the nanoseconds for each, as many as fill the time of a measurement, found out by a run of @trial.
     @scale: of what it tells and how many there were, what the bench shows.
     """
 
     def __init__(self, find, *args, n=None, quick_n=None, trial=None, then=(), under=(), about="", timeout=120, scale=None):
         super().__init__(measure=self.once, about=about, prepare=self.find_n if trial else self.warm)
-        self.find, self.args, self.then, self.under, self.timeout, self.scale = find, args, list(then), list(under), timeout, scale
+        self.find, self.args, self.then, self.under = find, args, list(then), list(under)
+        self.timeout, self.scale = timeout, scale
         self.n, self.quick_n, self.trial = n, quick_n if quick_n is not None else n, trial
 
     def command(self, n):

@@ -21,7 +21,7 @@ def api(side, about="the C API"):
 
 def threads(path, side=(), **how):
     """The same program of POSIX threads bare, and under grove."""
-    return {"grove": under_grove(f"bench/{path}", *side, trial=2000, about="the program of `threads', unmodified, under grove", **how),
+    return {"grove": under_grove(f"bench/{path}", *side, trial=2000, about="the program of `threads' under grove", **how),
             "threads": program(f"bench/{path}", *side, trial=2000, about="kernel threads", **how)}
 
 
@@ -55,10 +55,10 @@ def when_there_is_memory(side, gigabytes):
 def alive():
     sides = {"hand": program("bench/hand", "alive", about="stacks 64 KiB apart, with TLS blocks, by hand", **ALIVE),
              "api": program("bench/crowd", "alive", about="the C API, stacks of 256 KiB", **ALIVE),
-             "grove": under_grove("bench/thread_timers", "alive", about="the program of `threads', unmodified, under grove", **ALIVE),
-             "threads": program("bench/thread_timers", "alive", about="kernel threads, stacks of 64 KiB, as many as can be made", **ALIVE),
+             "grove": under_grove("bench/thread_timers", "alive", about="the program of `threads' under grove", **ALIVE),
+             "threads": program("bench/thread_timers", "alive", about="kernel threads, as many as can be made", **ALIVE),
              "go": peer("goroutines", "alive", **ALIVE)}
-    return Bench("alive", "a million that wait at once (--quick: 30,000): to make one, have it wait, wake it, end it", "ns", "ns of CPU each",
+    return Bench("alive", "a million that wait at once (--quick: 30,000): to make one, have it wait, wake it, end it", *UNIT,
                  "hand", share=(12, 160), rounds=5, more={"made": "", "kb": "KB each"}, sides={
                      side: when_there_is_memory(it, ALIVE_GB[side]) for side, it in sides.items()},
                  goals=[Goal("a million alive: memory each, API", "api", 12, figure="kb", unit="KB")])
@@ -73,7 +73,8 @@ BENCHES = [
         "ucontext": hand("ucontext", "libc's swapcontext(), with the signal mask")}, goals=[
         Goal("switch: grove's against one by hand", "arch/hand", 1.3)]),
     Bench("yield", "two take turns, and each turn is nothing but giving it up", *UNIT, "hand", share=SHARE, sides={
-        "hand": hand(), "api": api("yield/grove"), **threads("threads", ["yield"], scale=each_switch), **peers("yield", *PEERS[1:])}, goals=[
+        "hand": hand(), "api": api("yield/grove"), **threads("threads", ["yield"], scale=each_switch),
+        **peers("yield", *PEERS[1:])}, goals=[
         Goal("yield through the API", "api", 38, unit="ns"),
         Goal("yield: api/hand", "api/hand", 2.5),
         Goal("yield: threads/api", "threads/api", 20, least=True)]),
@@ -85,12 +86,14 @@ BENCHES = [
         "hand": hand(), **threads("handoff"), **peers("condition", *PEERS[:4])}, goals=[
         Goal("hand-off by condition variable: threads/grove", "threads/grove", 5, least=True)]),
     Bench("channel", "an item handed over without a buffer between: a rendezvous", *UNIT, "hand", share=SHARE, sides={
-        "hand": hand(), "api": api("channel/grove"), "one_way": api("channel/one_way", "the C API, one sends and the other receives"),
+        "hand": hand(), "api": api("channel/grove"),
+        "one_way": api("channel/one_way", "the C API, one sends and the other receives"),
         **threads("threads", ["channel"]), **peers("channel", *PEERS)}, goals=[
         Goal("rendezvous in a channel: api/hand", "api/hand", 4),
         Goal("rendezvous in a channel: threads/one_way", "threads/one_way", 10, least=True)]),
     Bench("queue", "an item through a queue of 64", *UNIT, "hand", share=(5, 35), sides={
-        "hand": hand(), "api": api("queue/grove"), **threads("threads", ["queue"]), **peers("queue", "fiber", "go", "gevent")}, goals=[
+        "hand": hand(), "api": api("queue/grove"), **threads("threads", ["queue"]),
+        **peers("queue", "fiber", "go", "gevent")}, goals=[
         Goal("through a queue of 64: threads/api", "threads/api", 2, least=True)]),
     Bench("generator", "the next value of a generator", *UNIT, "hand", share=(2, 15), sides={
         "hand": hand(), "api": api("generator/grove")}, goals=[
@@ -98,7 +101,7 @@ BENCHES = [
     Bench("create", "one is made, runs, ends and is waited for; then the next", *UNIT, "hand", share=(7, 45), sides={
         "hand": hand("create", "stack and TLS block from a list of free ones, by hand"), "api": api("spawn_join/grove"),
         "crowd": api("spawn_join/crowd", "the C API, a thousand alive at a time"), **threads("create_join"),
-        "fcontext": peer("context", "create", trial=10000, about="Boost.Context: on one stack again and again, without TLS or a scheduler"),
+        "fcontext": peer("context", "create", trial=10000, about="Boost.Context: always on one stack, no TLS, no scheduler"),
         **peers("create", *PEERS)}, goals=[
         Goal("create and join through the API", "api", 150, unit="ns"),
         Goal("create and join: threads/api", "threads/api", 60, least=True),

@@ -54,7 +54,8 @@ def print_result(result):
     """The table of one bench: the ratio first."""
     heads = [more_head(more) for more in result["more"]]
     print(f"{result['name']}: {result['what']}{' (more is better)' if result['most'] else ''}")
-    print(f"  {'ratio':>8} {'least':>8} {'most':>8} {result['unit']:>22}  {'':15}" + "".join(f"{head:>{len(head) + 3}}" for head in heads))
+    line = f"  {'ratio':>8} {'least':>8} {'most':>8} {result['unit']:>22}  {'':15}"
+    print(line + "".join(f"{head:>{len(head) + 3}}" for head in heads))
     for side, middle, least, most, figure, others in rows(result):
         line = f"  {ratio(middle):>8} {ratio(least):>8} {ratio(most):>8} {number(figure):>22}  {side_name(result, side):15}"
         print(line + "".join(f"{number(other):>{len(head) + 3}}" for head, other in zip(heads, others)))
@@ -80,10 +81,11 @@ def machine_lines(results):
     machine = results["machine"]
     peers = ", ".join(f"{name} {version}" for name, version in machine["peers"].items())
     kind = "virtual machine" if machine["virtual"] else "machine"
-    return [f"{machine['cores']}-core {kind}, {machine['processor']}, {machine['memory GB']:g} GB; {machine['system']}, Linux {machine['kernel']}, "
-            f"{machine['libc']}; FSGSBASE {'on' if machine['FSGSBASE'] else 'off'}. grove {machine['grove']}.", "",
-            f"A {'quick' if results['quick'] else 'full'} run, {sum(r['seconds'] for r in results['benches']) / 60:.0f} minutes; load average of "
-            f"others when it began: {machine['load']:.1f}.", "",
+    minutes = sum(result["seconds"] for result in results["benches"]) / 60
+    run, fsgsbase = "quick" if results["quick"] else "full", "on" if machine["FSGSBASE"] else "off"
+    return [f"{machine['cores']}-core {kind}, {machine['processor']}, {machine['memory GB']:g} GB; {machine['system']}, "
+            f"Linux {machine['kernel']}, {machine['libc']}; FSGSBASE {fsgsbase}. grove {machine['grove']}.", "",
+            f"A {run} run, {minutes:.0f} minutes; load average when it began: {machine['load']:.1f}.", "",
             f"Peers: {peers or 'none installed'}."]
 
 
@@ -98,12 +100,14 @@ def goal_rows(results):
 
 def bench_lines(result):
     more = "".join(f" {more_head(m).strip()} |" for m in result["more"])
-    lines = [f"### {result['name']}", f"{result['what']}.{' More is better.' if result['most'] else ''} {result['rounds']} rounds.", "",
-             f"| ratio | (least to greatest) | {result['unit']} | |{more}", "| ---: | --- | ---: | --- |" + " ---: |" * len(result["more"])]
+    better = " More is better." if result["most"] else ""
+    lines = [f"### {result['name']}", f"{result['what']}.{better} {result['rounds']} rounds.", "",
+             f"| ratio | (least to greatest) | {result['unit']} | |{more}",
+             "| ---: | --- | ---: | --- |" + " ---: |" * len(result["more"])]
     for side, middle, least, most, figure, others in rows(result):
         about = f": {result['about'][side]}" if result["about"].get(side) else ""
-        lines.append(f"| {ratio(middle)} | {ratio(least)} to {ratio(most)} | {number(figure)} | {side_name(result, side)}{about} |" +
-                     "".join(f" {number(other)} |" for other in others))
+        line = f"| {ratio(middle)} | {ratio(least)} to {ratio(most)} | {number(figure)} | {side_name(result, side)}{about} |"
+        lines.append(line + "".join(f" {number(other)} |" for other in others))
     lines += [""] + [f"{side}: not measured, {why}." for side, why in {**result["missing"], **result["failed"]}.items()]
     return lines if lines[-1] == "" else lines + [""]
 
@@ -120,7 +124,7 @@ def quoted(text, rows):
     begin, end = "<!-- figures: made by bench/run --document -->\n", "<!-- end of figures -->"
     now = text.split(begin)[1].split(end)[0].splitlines()
     measures = [line.split("|")[1].strip() for line in now if line.startswith("|")]
-    return GOALS_HEAD + [rows[measure] for measure in measures if measure in rows]
+    return GOALS_HEAD + [rows.get(measure, f"| {measure} |") for measure in measures if measure not in ("measure", "---")]
 
 
 def document(results):

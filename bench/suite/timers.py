@@ -16,13 +16,16 @@ def sleepers(find, *args, count=100000, quick=20000, **how):
 
 def late(us, others):
     """A bench of the lateness of short sleeps."""
-    state = f"while {others} others compute for 20 us and sleep 1 ms in turns, half of the core's time" if others else "when nothing else runs"
+    state = "when nothing else runs"
+    if others:
+        state = f"while {others} others compute for 20 us and sleep 1 ms in turns, half of the core's time"
     how = {"n": 500, "quick_n": 60, "then": [str(us), str(others)], "scale": lambda got, _n: {
         "late_ms": got["late_us"] / 1e3, "p99_ms": got["p99_us"] / 1e3, "worst_ms": got["worst_us"] / 1e3}}
     goal = Goal(f"lateness of a {us} us sleep, {'loaded' if others else 'idle'}, median: grove", "grove", 0.15, unit="ms")
-    return Bench(f"late_{us}us{'_loaded' if others else ''}", f"how late a sleep of {us} us ends, {state}", "late_ms", "ms, median", "exact",
+    name = f"late_{us}us{'_loaded' if others else ''}"
+    return Bench(name, f"how late a sleep of {us} us ends, {state}", "late_ms", "ms, median", "exact",
                  share=(7, 40), rounds=9, more={"p99_ms": "", "worst_ms": ""}, sides={
-                     "exact": program("bench/thread_timers", "exact", about="kernel threads with a timer slack of 1 ns instead of 50 us", **how),
+                     "exact": program("bench/thread_timers", "exact", about="kernel threads, timer slack 1 ns, not 50 us", **how),
                      "api": program("bench/sleepers", "late", **how), "grove": under_grove("bench/thread_timers", "late", **how),
                      "threads": program("bench/thread_timers", "late", about="kernel threads", **how),
                      "libev": program("bench/libev", "late", about="callbacks by hand", **how),
