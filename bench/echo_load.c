@@ -3,8 +3,8 @@
  *
  *	echo_load [-c connections] [-n requests | -t seconds] [-s size] [-w round-trips] [-r rate | -i] [-p server-pid] port
  *
- * Prints `name value` lines.  Counting starts after a warm-up of -w round trips per connection (20 if not told), when every
- * connection is up and every thread of the server has run.  With -p the CPU time the server used meanwhile is read from its
+ * Prints `name value` lines.  Counting starts after a warm-up of at least -w round trips on each connection (20 if not told), when
+ * every connection is up and every thread of the server has run.  With -p the CPU time the server used meanwhile is read from its
  * process clock, which counts nanoseconds and includes threads that have ended.
  *
  * -r: messages are sent at fixed times, so many a second over all connections in turn, however late the answers are.  Latency
@@ -53,7 +53,8 @@ static struct {
 	pid_t server;
 } opt = { .connections = 100, .warm_up = 20, .requests = INT64_MAX, .duration = INT64_MAX, .size = 64 };
 
-static int64_t total, warm;		/* answers; how many of them are the warm-up */
+static int cold;			/* connections whose warm-up is not over */
+static int64_t total;			/* answers after that */
 static int64_t started, cpu;		/* when that ended, and the server's CPU time then */
 static int64_t last_answer;
 
@@ -168,7 +169,7 @@ static struct conn *connect_all(int epoll)
 
 _Noreturn static void report(int64_t now)
 {
-	int64_t count = total - warm, took = now - started;
+	int64_t count = total, took = now - started;
 
 	printf("connections %d\nrequests %lld\nseconds %.3f\nrequests_per_s %.0f\n", opt.connections, (long long)count, took / 1e9,
 	       count / (took / 1e9));
@@ -193,7 +194,6 @@ static void begin_counting(int64_t now)
 {
 	if (opt.idle)
 		stay_idle();
-	memset(histogram, 0, sizeof(histogram));
 	started = now;
 	cpu = server_cpu();
 }
@@ -201,7 +201,7 @@ static void begin_counting(int64_t now)
 /* What follows the answer.  Idle connections, and those with a rate, all have the same warm-up; else one may be ahead of another. */
 static void next_of(struct conn *c, int64_t now)
 {
-	if (opt.idle || (opt.interval && total < warm)) {
+	if (opt.idle || (opt.interval && cold)) {
 		if (c->round < (uint32_t)opt.warm_up)
 			send_next(c, now);
 	} else if (!opt.interval) {
@@ -219,11 +219,14 @@ static void answered(struct conn *c)
 
 	last_answer = now;
 	c->busy = false;
-	histogram[bucket_of(now - c->sent)]++;
-	if (++total == warm)
-		begin_counting(now);
-	else if (total > warm && (total - warm >= opt.requests || now - started >= opt.duration))
-		report(now);
+	if (cold) {
+		if (c->round == (uint32_t)opt.warm_up && --cold == 0)
+			begin_counting(now);
+	} else {
+		histogram[bucket_of(now - c->sent)]++;
+		if (++total >= opt.requests || now - started >= opt.duration)
+			report(now);
+	}
 	next_of(c, now);
 }
 
@@ -246,7 +249,7 @@ static int64_t send_due(struct conn *conns)
 
 static int wait_for_answers(int epoll, struct conn *conns, struct epoll_event *got, int most)
 {
-	int64_t left = opt.interval && total >= warm ? send_due(conns) : PATIENCE;
+	int64_t left = opt.interval && !cold ? send_due(conns) : PATIENCE;
 	struct timespec t = { .tv_sec = left / 1000000000, .tv_nsec = left % 1000000000 };
 	int n = epoll_pwait2(epoll, got, most, &t, NULL);
 
@@ -313,7 +316,7 @@ int main(int argc, char **argv)
 	conns = connect_all(epoll);
 	if (!conns)
 		return 1;
-	warm = (int64_t)opt.warm_up * opt.connections;
+	cold = opt.connections;
 	for (int i = 0; i < opt.connections; i++)
 		send_next(&conns[i], now_on(CLOCK_MONOTONIC));
 	run(epoll, conns);
