@@ -39,7 +39,7 @@ def peer_program(name):
     script = PEERS / f"{name}.py"
     if script.exists():
         return [str(script)]
-    program = BUILD / "bench/peers" / name
+    program = BUILD / "bench/peers/built" / name
     if os.access(program, os.X_OK):
         return [str(program)]
     source = next(iter(sorted(PEERS.glob(f"{name}.*"))), None)
