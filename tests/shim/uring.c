@@ -124,7 +124,7 @@ struct getevents_arg {
 
 static void one(const char *what, unsigned flags)
 {
-	struct __kernel_timespec ms20 = { 0, 20000000 }, ms5 = { 0, 5000000 };
+	struct __kernel_timespec ms20 = { 0, 20000000 }, ms5 = { 0, 5000000 }, ms600 = { 0, 600000000 };
 	struct getevents_arg limit = { .ts = (uintptr_t)&ms20 };
 	struct ring r;
 	char buf[3][8] = { "" };
@@ -160,7 +160,7 @@ static void one(const char *what, unsigned flags)
 	prepare(&r, IORING_OP_TIMEOUT, -1, &ms5, 1, 7);
 	R("a timeout, one wanted", enter(&r, 1, 0, NULL, 0));
 	take(&r, "timeout");
-	prepare(&r, IORING_OP_TIMEOUT, -1, &ms5, 1, 7);
+	prepare(&r, IORING_OP_TIMEOUT, -1, &ms600, 1, 7);	/* one that runs out before we wait ends no wait */
 	R("a timeout, three wanted", enter(&r, 3, 0, NULL, 0));
 	take(&r, "timeout");
 
