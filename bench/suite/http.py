@@ -2,7 +2,7 @@
 
 The page is small, so that the server and not wrk has most to do.  Before and after the load the page is fetched and compared.
 """
-import atexit
+import functools
 import os
 import re
 import socket
@@ -21,14 +21,17 @@ SERVERS = {
 }
 
 
+@functools.cache
 def page_file():
-    """Made once, and removed at the end."""
-    if not hasattr(page_file, "path"):
-        with tempfile.NamedTemporaryFile(delete=False) as file:
-            file.write(PAGE)
-        page_file.path = file.name
-        atexit.register(os.unlink, file.name)
-    return page_file.path
+    """Has no name in any folder, and is gone when we are."""
+    file = tempfile.TemporaryFile()
+    file.write(PAGE)
+    file.flush()
+    return file
+
+
+def page_path():
+    return f"/proc/{os.getpid()}/fd/{page_file().fileno()}"
 
 
 def fetch(port):
@@ -71,7 +74,7 @@ class HttpSide(Side):
         self.seconds = min(max(int(seconds), 1), 10)       # wrk knows whole seconds only
 
     def once(self, _quick):
-        with Server([*SERVER_CORE, *self.under, *built(self.program), "0", page_file()]) as server:
+        with Server([*SERVER_CORE, *self.under, *built(self.program), "0", page_path()]) as server:
             before = fetch(server.port)
             cpu = cpu_seconds(server.pid)
             got = wrk(f"http://127.0.0.1:{server.port}/", self.connections, self.seconds)

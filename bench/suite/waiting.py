@@ -1,5 +1,5 @@
 """waiting.py - group 7: many names asked for at once; a cold file read by many while others echo"""
-import atexit
+import functools
 import os
 import re
 import tempfile
@@ -47,15 +47,16 @@ RATE, CONNECTIONS, READERS = 2000, 100, 100
 MB = (256, 1024)            # of the file, quick and full
 
 
+@functools.cache
 def cold_file(mb):
-    """Made once, on the disk of the build, and removed at the end."""
-    if not hasattr(cold_file, "path"):
-        handle, cold_file.path = tempfile.mkstemp(prefix="cold", dir=BUILD)
-        os.close(handle)
-        atexit.register(os.unlink, cold_file.path)
-    if os.path.getsize(cold_file.path) != mb << 20:
-        values([*built("bench/cold_file"), "-m", cold_file.path, str(mb)])
-    return cold_file.path
+    """On the disk of the build; has no name in any folder, and is gone when we are."""
+    file = tempfile.TemporaryFile(dir=BUILD)
+    values([*built("bench/cold_file"), "-m", path_of(file), str(mb)])
+    return file
+
+
+def path_of(file):
+    return f"/proc/{os.getpid()}/fd/{file.fileno()}"
 
 
 def from_disk(pid):
@@ -73,14 +74,14 @@ class ColdSide(Side):
         self.seconds = min(max(seconds - 0.5, 0.5), 6)
 
     def once(self, quick):
-        path = cold_file(MB[0 if quick else 1])
+        path = path_of(cold_file(MB[0 if quick else 1]))
         with Server([*SERVER_CORE, *self.under, *self.find(), path, str(self.readers)]) as server:
             disk, begin = from_disk(server.pid), time.monotonic()
             got = values([*LOAD_CORE, *built("bench/echo_load"), "-c", str(CONNECTIONS), "-w", "1", "-r", str(RATE),
                           "-t", f"{self.seconds:.2f}", server.port])
             got["mb_per_s"] = (from_disk(server.pid) - disk) / 1e6 / (time.monotonic() - begin)
             if self.readers and not got["mb_per_s"]:
-                raise Failed(f"nothing of {path} came from a disk: its file system is in memory")
+                raise Failed(f"nothing came from a disk: the file system of {BUILD} is in memory")
         return got
 
 
