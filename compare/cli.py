@@ -15,7 +15,11 @@ import report
 import run
 import sweep
 import table
+import tree
+from progress import Progress
+from runner import Runner
 
+LINGER = 70             # seconds that a port may stay in TIME_WAIT
 DIFFERENT, USAGE, NOTHING, CANNOT, MISSING = 1, 2, 3, 126, 127
 
 USAGE_LINE = """grove compare [--load COMMAND] [--ready HOST:PORT|PATTERN] [--runs N] [--sweep N,N,...] [--syscalls]
@@ -72,7 +76,7 @@ def parser():
     p.add_argument("--runs", metavar="N", type=positive, default=5, help="pairs of runs that count (5); one more is thrown away")
     p.add_argument("--sweep", metavar="N,N,...", type=ascending, help="compare for each of these numbers; {N} in the load command")
     p.add_argument("--syscalls", action="store_true", help="also count system calls by name, in extra runs under strace")
-    p.add_argument("--limit", metavar="SECONDS", type=duration, default=600, help="how long a run may last (600)")
+    p.add_argument("--limit", metavar="SECONDS", type=duration, help="how long a run may last (600; under grove 60, and 20 times a bare run)")
     p.add_argument("--html", metavar="FILE", help="write the report as a page with charts")
     p.add_argument("--json", metavar="FILE", help="write the report as JSON; -: to standard output, the table to standard error")
     return p
@@ -130,51 +134,6 @@ def may_write(path):
             raise Trouble(USAGE, f"{path}: {e.strerror}") from e
 
 
-class Progress:
-    """One line on standard error while it is a terminal: what is running, and how long is left."""
-
-    def __init__(self, total):
-        self.total, self.done, self.began = total, 0, time.monotonic()
-        self.shown, self.what = sys.stderr.isatty(), ""
-        self.words, self.said = "", 0.0
-        self.times = []                 # seconds that the runs took which have ended
-
-    def run(self, side, n=None):
-        self.began = time.monotonic()
-        self.what = ("bare" if side == "bare" else "under grove") + (f", N = {n}" if n is not None else "")
-
-    def ended(self, seconds):
-        self.done += 1
-        self.times.append(seconds)
-
-    def left(self):
-        if not self.times:
-            return ""
-        each = sum(self.times) / len(self.times)
-        seconds = max(0, (self.total - self.done) * each - min(each, time.monotonic() - self.began))
-        return f"; about {seconds:.0f} s left" if seconds < 100 else f"; about {seconds / 60:.0f} minutes left"
-
-    def say(self, words):
-        """Twice in a second, or when there are other words."""
-        if self.shown and (words != self.words or time.monotonic() > self.said + 0.5):
-            self.words, self.said = words, time.monotonic()
-            line = f"run {min(self.done + 1, self.total)} of {self.total}, {self.what}: {words}{self.left()}"
-            sys.stderr.write(f"\r{line[:terminal_width() - 1]}\033[K")
-            sys.stderr.flush()
-
-    def clear(self):
-        if self.shown:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
-
-
-def terminal_width():
-    try:
-        return os.get_terminal_size(2).columns or 80
-    except OSError:
-        return 80
-
-
 def hopeless(bare):
     """Nothing can be compared if bare it cannot be run."""
     if bare.failed and bare.hopeless:
@@ -192,10 +151,10 @@ def make_run(runner, progress, side, n=None):
 def retry(runner, progress, side, n):
     """A server without SO_REUSEADDR cannot bind while connections of the run before are in TIME_WAIT."""
     made = runner.run(side, n)
-    until = time.monotonic() + run.LINGER
-    if made.failed and runner.ports and run.tree.lingering(runner.ports) and "before it was ready" in made.failed:
+    until = time.monotonic() + LINGER
+    if made.failed and runner.ports and tree.lingering(runner.ports) and "before it was ready" in made.failed:
         runner.lingered += 1
-        while run.tree.lingering(runner.ports) and time.monotonic() < until:
+        while tree.lingering(runner.ports) and time.monotonic() < until:
             progress.say("waiting until its port is free (TIME_WAIT)")
             kept.wait([], lambda: False, kept.milliseconds() + 500)
         made = runner.run(side, n)
@@ -228,7 +187,7 @@ def count_calls(result, runner, progress, n):
 def compare(args, launcher, version):
     plan = run.Plan(args.program, launcher, args.load, args.ready, args.limit)
     progress = Progress(2 * (1 + args.runs * len(args.sweep or [0]) + args.syscalls))
-    runner = run.Runner(plan, progress.say)
+    runner = Runner(plan, progress.say)
     try:
         if args.sweep:
             make = functools.partial(make_run, runner, progress)
