@@ -68,11 +68,16 @@ def print_result(result):
     print(f"  {result['rounds']} rounds, {result['seconds']:.0f} s\n", flush=True)
 
 
+def minutes(results):
+    return sum(result["seconds"] for result in results["benches"]) / 60
+
+
 def print_summary(results):
     print("summary, medians:")
     for result in results["benches"]:
         for goal in result["goals"]:
             print(f"  {goal['what']:64} {shown(goal):32} {wanted(goal):16} {verdict(goal)}")
+    print(f"{len(results['benches'])} benches, {minutes(results):.1f} minutes")
 
 
 # --- docs/PERFORMANCE.md -----------------------------------------------------------------------------------------------------
@@ -81,11 +86,10 @@ def machine_lines(results):
     machine = results["machine"]
     peers = ", ".join(f"{name} {version}" for name, version in machine["peers"].items())
     kind = "virtual machine" if machine["virtual"] else "machine"
-    minutes = sum(result["seconds"] for result in results["benches"]) / 60
     run, fsgsbase = "quick" if results["quick"] else "full", "on" if machine["FSGSBASE"] else "off"
     return [f"{machine['cores']}-core {kind}, {machine['processor']}, {machine['memory GB']:g} GB; {machine['system']}, "
             f"Linux {machine['kernel']}, {machine['libc']}; FSGSBASE {fsgsbase}. grove {machine['grove']}.", "",
-            f"A {run} run, {minutes:.0f} minutes; load average when it began: {machine['load']:.1f}.", "",
+            f"A {run} run, {minutes(results):.0f} minutes; load average when it began: {machine['load']:.1f}.", "",
             f"Peers: {peers or 'none installed'}."]
 
 
