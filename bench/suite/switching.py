@@ -59,7 +59,7 @@ def alive():
              "threads": program("bench/thread_timers", "alive", about="kernel threads, as many as can be made", **ALIVE),
              "go": peer("goroutines", "alive", **ALIVE)}
     return Bench("alive", "a million that wait at once (--quick: 20,000): to make one, have it wait, wake it, end it", *UNIT,
-                 "hand", share=(9, 160), rounds=5, more={"made": "", "kb": "KB each"}, sides={
+                 "hand", share=(9, 160), rounds=5, more={"made": "", "kb": "each"}, sides={
                      side: when_there_is_memory(it, ALIVE_GB[side]) for side, it in sides.items()},
                  goals=[Goal("a million alive: memory each, API", "api", 12, figure="kb", unit="KB")])
 
