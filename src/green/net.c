@@ -139,7 +139,7 @@ long green_recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct t
 {
 	struct timespec ts = { 0, 0 };
 	struct gr_try t;
-	unsigned got = 0;
+	unsigned got = 0, at_once;
 	gr_time end;
 	long r;
 
@@ -151,9 +151,10 @@ long green_recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct t
 	if (flags & ODD)
 		return recv_odd(t.f, SYS_recvmmsg, fd, (long)vec, n, flags, (long)timeout, 0);
 	do {
-		r = raw(SYS_recvmmsg, t.w.fd, vec + got, n - got, flags | MSG_DONTWAIT, 0);
+		at_once = timeout ? 1 : n - got;		/* the time is looked at after each */
+		r = raw(SYS_recvmmsg, t.w.fd, vec + got, at_once, flags | MSG_DONTWAIT, 0);
 		if (r == -EAGAIN && gr_try_ended(&t))
-			r = raw(SYS_recvmmsg, t.w.fd, vec + got, n - got, flags, 0);
+			r = raw(SYS_recvmmsg, t.w.fd, vec + got, at_once, flags, 0);
 		if (r > 0)
 			got += (unsigned)r;
 		if (r > 0 && (got == n || (flags & MSG_WAITFORONE) || time_over(timeout, end)))

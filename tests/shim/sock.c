@@ -299,6 +299,14 @@ static void many_messages(void)
 	pthread_t t = start(send_one_later, &c[0]);
 	R("recvmmsg 5, time is over when the third comes", recvmmsg(c[1], m, 5, 0, &ts));
 	join(t);
+	ts.tv_nsec = 0;
+	R("sendmmsg 3", sendmmsg(c[0], m, 3, 0));
+	R("recvmmsg 5, there is no time", recvmmsg(c[1], m, 5, 0, &ts));
+	say("time left %ld ns", (long)ts.tv_nsec);
+	R("the others", recvmmsg(c[1], m, 5, MSG_DONTWAIT, NULL));
+	ts.tv_nsec = 30000000;
+	shutdown(c[1], SHUT_RD);
+	R("recvmmsg 3 of one that was shut down, no time", recvmmsg(c[1], m, 3, 0, &(struct timespec){ 0, 0 }));
 	ts.tv_nsec = -1;
 	R("recvmmsg bad timeout", recvmmsg(c[1], m, 5, 0, &ts));
 	R("sendmmsg 0", sendmmsg(c[0], m, 0, 0));
