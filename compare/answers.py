@@ -1,9 +1,9 @@
 """Did the program give the same answers under grove?
 
-An exit status is a difference when no bare run ended so.  Errors that a load tool counts are one when runs under grove had some and
-no bare run, or all bare runs and none under grove.  What bare runs answer always alike (the program's output, how many requests were
-answered) must be the same under grove; where bare runs differ among themselves, nothing is said.  The pair that is thrown away for
-the figures counts here too.
+An exit status is a difference when no bare run ended so.  Errors that a load tool counts are one when runs under grove had some
+and no bare run, or all bare runs and none under grove.  What bare runs answer always alike (the program's output, how many
+requests were answered) must be the same under grove; where bare runs differ among themselves, nothing is said.  The pair that
+is thrown away for the figures counts here too.
 """
 import collections
 

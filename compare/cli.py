@@ -27,8 +27,8 @@ USAGE_LINE = """grove compare [--load COMMAND] [--ready HOST:PORT|PATTERN] [--ru
 
 DESCRIPTION = "Run a program bare and under grove in turn, and tell what differs."
 
-EPILOG = """Exit status: 0; 1 if the program's answers differ; 2 for wrong usage; 3 if there is nothing to compare, as the bare program
-or the load command fails; 126 or 127 for a program that grove cannot run, or that is not found.
+EPILOG = """Exit status: 0; 1 if the program's answers differ; 2 for wrong usage; 3 if there is nothing to compare, as the bare
+program or the load command fails; 126 or 127 for a program that grove cannot run, or that is not found.
 A program that is called compare is run by `grove -- compare'."""
 
 
@@ -71,12 +71,13 @@ def parser():
                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--load", metavar="COMMAND", help="a shell command that puts load on the program; {PORT} and {PID} are its")
     p.add_argument("--ready", metavar="WHEN",
-                   help="HOST:PORT: the program is ready when it listens there; anything else: when its output matches this regular "
-                   "expression, whose first group is {PORT} (without: when it listens anywhere)")
+                   help="HOST:PORT: the program is ready when it listens there; anything else: when its output matches this "
+                   "regular expression, whose first group is {PORT} (without: when it listens anywhere)")
     p.add_argument("--runs", metavar="N", type=positive, default=5, help="pairs of runs that count (5); one more is thrown away")
     p.add_argument("--sweep", metavar="N,N,...", type=ascending, help="compare for each of these numbers; {N} in the load command")
     p.add_argument("--syscalls", action="store_true", help="also count system calls by name, in extra runs under strace")
-    p.add_argument("--limit", metavar="SECONDS", type=duration, help="how long a run may last (600; under grove 60, and 20 times a bare run)")
+    p.add_argument("--limit", metavar="SECONDS", type=duration,
+                   help="how long a run may last (600; under grove 60, and 20 times a bare run)")
     p.add_argument("--html", metavar="FILE", help="write the report as a page with charts")
     p.add_argument("--json", metavar="FILE", help="write the report as JSON; -: to standard output, the table to standard error")
     return p
@@ -199,8 +200,8 @@ def compare(args, launcher, version):
                 why = next(made.failed for pair in pairs[1:] for made in pair if made.failed)
                 raise Trouble(NOTHING, f"nothing to compare: {why}")
         if runner.lingered:
-            result["reading"].append(f"{runner.lingered} times its port had to become free first: connections of the run before were in "
-                                     "TIME_WAIT, and it binds without SO_REUSEADDR.")
+            result["reading"].append(f"{runner.lingered} times its port had to become free first: connections of the run before were "
+                                     "in TIME_WAIT, and it binds without SO_REUSEADDR.")
         if args.syscalls:
             count_calls(result, runner, progress, args.sweep[0] if args.sweep else None)
         return result

@@ -1,11 +1,11 @@
 """Medians, ratios of pairs, and whether a difference is larger than the noise.
 
-The rule.  Each pair of runs, one bare and one under grove, one after the other, gives a ratio.  From the logarithms of the ratios
-comes the interval in which their mean lies (Student's t), so wide that a report in which nothing differs would claim a difference
-anywhere in one case of twenty: 95 % for all measures together, 1 - 0.05/m for each of m.  A difference counts when 1 is not in the
-interval and the median ratio is at least 1 % away from it.  Where a side was 0, differences take the place of the ratios.  Events that
-are counted, switches and page faults, are taken to scatter at least as those do that come at random (by the root of their number), so
-that 4 and 4 against 6 and 6 is nothing.
+The rule.  Each pair of runs, one bare and one under grove, one after the other, gives a ratio.  From the logarithms of the
+ratios comes the interval in which their mean lies (Student's t), so wide that a report in which nothing differs would claim a
+difference anywhere in one case of twenty: 95 % for all measures together, 1 - 0.05/m for each of m.  A difference counts when 1
+is not in the interval and the median ratio is at least 1 % away from it.  Where a side was 0, differences take the place of the
+ratios.  Events that are counted, switches and page faults, are taken to scatter at least as those do that come at random (by
+the root of their number), so that 4 and 4 against 6 and 6 is nothing.
 """
 import functools
 import math

@@ -242,7 +242,7 @@ int main(int argc, char **argv)
 	keep.reports = atoi(argv[1]);
 	keep.grace = atoll(argv[3]) * 1000000;
 	fcntl(keep.reports, F_SETFD, FD_CLOEXEC);
-	keep.pipe = signal(SIGPIPE, SIG_IGN);		/* who reads the reports may be gone; the program is to be ended all the same */
+	keep.pipe = signal(SIGPIPE, SIG_IGN);		/* who reads the reports may be gone before the program */
 	sigemptyset(&signals);
 	for (const int *s = (const int[]){ SIGCHLD, SIGTERM, SIGINT, SIGHUP, 0 }; *s; s++)
 		sigaddset(&signals, *s);

@@ -236,7 +236,7 @@ def sysbench(text):
 
 
 def named(text):
-    """Lines `name value' and nothing else, as programs of bench/ and anybody's own load scripts print them; one name must be known."""
+    """Lines `name value' and nothing else, as programs of bench/ and anybody's own scripts print them; one name must be known."""
     lines = [line.split() for line in text.splitlines() if line.strip()]
     try:
         values = {name: float(value) for name, value in lines}

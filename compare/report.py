@@ -102,7 +102,8 @@ def cores(runs):
 def why_slower(row, bare, grove):
     b, g = cores(bare), cores(grove)
     if row["reading"] == "worse" and b > 1.2 > g:
-        yield f"Bare, its threads kept {b:.1f} processors busy at once; under grove all share one kernel thread, which kept {g:.1f} busy."
+        yield (f"Bare, its threads kept {b:.1f} processors busy at once; under grove all share one kernel thread, which kept "
+               f"{g:.1f} busy.")
 
 
 def limits(bare, grove, plan):
@@ -119,8 +120,8 @@ def limits(bare, grove, plan):
                    "see CPU per request.")
     others = statistics.median(run.elsewhere for run in [*bare, *grove])
     if others > BUSY:
-        yield (f"Other processes used {100 * others:.0f} % of the machine meanwhile; a program with many kernel threads gets more of a "
-               "busy machine than one with a single thread.")
+        yield (f"Other processes used {100 * others:.0f} % of the machine meanwhile; a program with many kernel threads gets more "
+               "of a busy machine than one with a single thread.")
 
 
 def about_grove(bare, grove):

@@ -153,7 +153,7 @@ class Runner:
     def waited_for(self):
         plan = self.plan
         if plan.pattern:
-            return f"its output does not match {plan.pattern.pattern!r} (what is written to a file may stay in a buffer: stdbuf -oL)"
+            return f"its output does not match {plan.pattern.pattern!r} (what goes to a file may stay in a buffer: stdbuf -oL)"
         return f"it does not listen on port {plan.port}" if plan.port else "it does not listen on any socket; see --ready"
 
     def is_ready(self, program, seen):

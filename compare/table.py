@@ -4,6 +4,7 @@ import textwrap
 
 WIDTH = 110
 SWEPT = ("throughput", "time it tells", "wall time", "p50", "p99", "CPU per request", "proportional memory")
+NO_ROW = {"bare": [], "grove": [], "ratio": [], "median": dict.fromkeys(("bare", "grove", "ratio")), "reading": "-"}
 MOST_CALLS = 20
 
 
@@ -22,7 +23,8 @@ def number(value):
 def ratio(value):
     if value is None:
         return "-"
-    return next((f"{value:,.{digits}f}" for least, digits in ((100, 0), (0.1, 2), (0.001, 3)) if value >= least), "< 0.001" if value else "0")
+    digits = next((digits for least, digits in ((100, 0), (0.1, 2), (0.001, 3)) if value >= least), None)
+    return f"{value:,.{digits}f}" if digits is not None else "< 0.001" if value else "0"
 
 
 def spread(numbers, middle, form=number):
@@ -75,8 +77,8 @@ def of_sweep(points):
         unit = next(row["unit"] for _, row in found if row)
         cells = [("N", "bare", "grove", "grove/bare, by pairs", "under grove")]
         for point, row in found:
-            row = row or {"bare": [], "grove": [], "ratio": [], "median": {"bare": None, "grove": None, "ratio": None}, "reading": "-"}
-            sides = ["fell over" if point["failed"][side] else spread(row[side], row["median"][side]) for side in ("bare", "grove")]
+            row, failed = row or NO_ROW, point["failed"]
+            sides = ["fell over" if failed[side] else spread(row[side], row["median"][side]) for side in ("bare", "grove")]
             cells.append((str(point["n"]), *sides, spread(row["ratio"], row["median"]["ratio"], ratio), row["reading"]))
         yield ""
         yield f"{name}, {unit}" if unit else name

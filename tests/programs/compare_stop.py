@@ -1,7 +1,7 @@
 """Interrupts `grove compare' in many ways, and looks whether anything is left of it.
 
-What it starts is known by a variable in its environment.  The server makes a daemon that ignores SIGTERM, and a child in a session
-of its own; the load never ends.
+What it starts is known by a variable in its environment.  The server makes a daemon that ignores SIGTERM, and a child in a
+session of its own; the load never ends.
 """
 import fcntl
 import os
