@@ -222,8 +222,9 @@ static struct gr_site *find_sites(const struct gr_text *t, size_t *ret_n)
 	struct gr_site *sites;
 	uint8_t *filter = calloc(1, gr_sites_filter_size(t));
 
-	*ret_n = gr_sites_count(t);
+	*ret_n = gr_sites_search(t, NULL, 0);
 	sites = calloc(*ret_n + 1, sizeof(*sites));
+	assert_int_equal(gr_sites_search(t, sites, *ret_n), *ret_n);
 	gr_sites_find(t, sites, *ret_n, filter);
 	free(filter);
 	return sites;

@@ -54,20 +54,32 @@ int gr_arch_init(void)
 	uint32_t lo, hi;
 
 	gr_arch_wrfsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
-	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+	if (__get_cpuid_max(0, NULL) < 0xd)
+		return 0;
+	__cpuid(1, a, b, c, d);		/* not __get_cpuid(), which asks for the highest leaf each time: a virtual machine takes a microsecond or more */
+	if (!(c & bit_OSXSAVE))
 		return 0;
 	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
 	gr_arch_xmask = (((uint64_t)hi << 32) | lo) & ~(XCOMP_PKRU | XCOMP_AMX);
 	gr_arch_xsave = 1;
 	gr_arch_xsize = XSAVE_LEGACY;
-	for (unsigned i = 2; i < 63; i++)	/* standard format: where the last component we keep ends */
-		if ((gr_arch_xmask >> i & 1) && __get_cpuid_count(0xd, i, &a, &b, &c, &d) && a + b > gr_arch_xsize)
+	for (unsigned i = 2; i < 63; i++) {	/* standard format: where the last component we keep ends */
+		if (!(gr_arch_xmask >> i & 1))
+			continue;
+		__cpuid_count(0xd, i, a, b, c, d);
+		if (a + b > gr_arch_xsize)
 			gr_arch_xsize = a + b;
-	if (__get_cpuid_count(0xd, 1, &a, &b, &c, &d) && (a & 2))
+	}
+	__cpuid_count(0xd, 1, a, b, c, d);
+	if (a & 2)
 		gr_arch_xsave = 2;	/* the compacted format is never larger */
-	if ((((uint64_t)hi << 32 | lo) & XCOMP_PKRU) && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & bit_OSPKE) &&
-	    __get_cpuid_count(0xd, 9, &a, &b, &c, &d))
-		pkru_at = b;
+	if (!(((uint64_t)hi << 32 | lo) & XCOMP_PKRU))
+		return 0;
+	__cpuid_count(7, 0, a, b, c, d);
+	if (!(c & bit_OSPKE))
+		return 0;
+	__cpuid_count(0xd, 9, a, b, c, d);
+	pkru_at = b;
 	return 0;
 }
 

@@ -13,6 +13,7 @@ struct gr_find {
 	const struct gr_text *text;
 	struct gr_site *sites;
 	size_t n;
+	size_t above;			/* what targets.c found last: the first site above an address */
 	uint8_t *filter;		/* a bit for each GR_LINE bytes of text, set: some site's window touches them */
 	ZydisDecoder decoder;
 	const uint8_t *eh_hdr;		/* .eh_frame_hdr and its table of (function, FDE) offsets from it; NULL: there is none */
@@ -31,10 +32,15 @@ struct gr_range {
 /* Bytes of the object @o at @p .. @p + @len can be read: they lie in one of its readable segments. */
 bool gr_object_reads(const struct dl_phdr_info *o, const void *p, size_t len);
 
-static inline bool gr_decode(const struct gr_find *f, const uint8_t *p, const uint8_t *hi, ZydisDecodedInstruction *ret)
-{
-	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&f->decoder, NULL, p, (size_t)(hi - p), ret));
-}
+/* decode.c: the instruction at @p, which ends below @hi; false: there is none. */
+struct gr_decoded {
+	struct gr_insn insn;
+	const uint8_t *target;		/* of a branch; else NULL */
+	const uint8_t *table[2];	/* addresses that it takes, which may be those of jump tables; or NULL */
+};
+bool gr_decode(const struct gr_find *f, const uint8_t *p, const uint8_t *hi, struct gr_decoded *ret);
+bool gr_decode_plain(const uint8_t *p, struct gr_decoded *ret);		/* the quick way, for most; for gr_decode() and the unit test */
+bool gr_decode_any(const ZydisDecoder *decoder, const uint8_t *p, const uint8_t *hi, struct gr_decoded *ret);
 
 /* functions.c */
 void gr_functions_open(struct gr_find *f);
@@ -42,7 +48,7 @@ struct gr_range gr_functions_at(const struct gr_find *f, const uint8_t *p);	/* t
 
 /* targets.c: each notes at the sites near what may jump there */
 void gr_targets_begin(struct gr_find *f);					/* fills in the filter */
-void gr_targets_of(struct gr_find *f, const uint8_t *p, const ZydisDecodedInstruction *in);	/* of a decoded instruction */
+void gr_targets_of(struct gr_find *f, const struct gr_decoded *in);		/* of a decoded instruction */
 void gr_targets_short(struct gr_find *f, const uint8_t *lo, const uint8_t *hi);	/* short branches, at whatever alignment */
 void gr_targets_near(struct gr_find *f);					/* near branches of the whole text */
 void gr_targets_relocated(struct gr_find *f);					/* addresses in the object's data */

@@ -98,13 +98,25 @@ static bool in_reach(struct span s, uintptr_t at, size_t size)
 	return (intptr_t)(at + size - s.lo) < REACH && (intptr_t)(s.hi - at) < REACH;
 }
 
+/* Libraries lie together, and what the kernel maps next comes near them, so most often there is no need to ask it where all the mappings
+ * are, which takes a tenth of the start.  The program, behind which the heap begins, lies elsewhere, or it is asked. */
+static void *map_beside(const struct dl_phdr_info *o, struct span s, size_t size)
+{
+	void *p = o->dlpi_name[0] ? map_at(0, size, 0) : NULL;
+
+	if (p && in_reach(s, (uintptr_t)p, size))
+		return p;
+	if (p)
+		raw(SYS_munmap, p, size);
+	return NULL;
+}
+
 /*
  * A gap within reach: the nearest below the object, else in the middle of one above.  Not at the foot of one above: the heap
  * grows into that one.
  */
-void *gr_map_near(const struct dl_phdr_info *o, size_t size)
+static void *map_in_gap(struct span s, size_t size)
 {
-	struct span s = span_of(o);
 	uintptr_t lowest = (intptr_t)s.hi < REACH + LOWEST ? LOWEST : gr_page_up(s.hi - REACH);
 	uintptr_t highest = gr_page_down(s.lo + REACH);
 	uintptr_t below = 0, above = 0, foot = LOWEST, lo, hi;
@@ -135,4 +147,12 @@ void *gr_map_near(const struct dl_phdr_info *o, size_t size)
 		p = NULL;
 	}
 	return p;
+}
+
+void *gr_map_near(const struct dl_phdr_info *o, size_t size)
+{
+	struct span s = span_of(o);
+	void *p = map_beside(o, s, size);
+
+	return p ? p : map_in_gap(s, size);
 }

@@ -30,6 +30,7 @@
 
 #define JMP		0xe9
 #define INT3		0xcc
+#define SITES_MOST_HAVE	1024		/* libc has half as many; what is not written to is not there */
 
 /* --- one text ----------------------------------------------------------------------------------------------------------- */
 
@@ -193,17 +194,27 @@ static int rewrite(const struct gr_text *t, const struct gr_site *sites, size_t 
 
 int gr_patch_text(const struct gr_text *t, struct gr_patch_stats *stats, struct gr_rewritten *ret)
 {
-	size_t n = gr_sites_count(t), size = n * sizeof(struct gr_site) + gr_sites_filter_size(t);
+	size_t room = SITES_MOST_HAVE, n, size;
 	struct gr_site *sites;
 	int r;
 
 	*ret = (struct gr_rewritten){ 0 };
-	if (n == 0)
+	for (;;) {		/* once, but for texts with very many */
+		size = room * sizeof(struct gr_site) + gr_sites_filter_size(t);
+		sites = map_anywhere(size);
+		if (!sites)
+			return -ENOMEM;
+		n = gr_sites_search(t, sites, room);
+		if (n <= room)
+			break;
+		raw(SYS_munmap, sites, size);
+		room = n;
+	}
+	if (n == 0) {
+		raw(SYS_munmap, sites, size);
 		return 0;
-	sites = map_anywhere(size);
-	if (!sites)
-		return -ENOMEM;
-	gr_sites_find(t, sites, n, (uint8_t *)(sites + n));
+	}
+	gr_sites_find(t, sites, n, (uint8_t *)(sites + room));
 	r = rewrite(t, sites, n, ret);
 	count(sites, n, r == 0, stats);
 	raw(SYS_munmap, sites, size);

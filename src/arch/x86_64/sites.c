@@ -18,41 +18,6 @@
 #define GAP_NUMBER	8	/* a call has its number loaded so many instructions before it at most */
 #define GAP_GARBAGE	32	/* where so many instructions before it one is none, it is data */
 
-static enum gr_insn_kind kind_of_branch(const uint8_t *p, unsigned len)
-{
-	if ((len == 2 && (p[0] & 0xf0) == 0x70) || (len == 6 && p[0] == 0x0f && (p[1] & 0xf0) == 0x80))
-		return GR_INSN_JCC;
-	if ((len == 2 && p[0] == 0xeb) || (len == 5 && p[0] == 0xe9))
-		return GR_INSN_JMP;
-	return GR_INSN_STAYS;
-}
-
-static enum gr_insn_kind kind_of(const uint8_t *p, const ZydisDecodedInstruction *in)
-{
-	if (in->raw.imm[0].is_relative)
-		return kind_of_branch(p, in->length);
-	switch (in->mnemonic) {
-	case ZYDIS_MNEMONIC_CALL: case ZYDIS_MNEMONIC_JMP:
-	case ZYDIS_MNEMONIC_IRET: case ZYDIS_MNEMONIC_IRETD: case ZYDIS_MNEMONIC_IRETQ:
-	case ZYDIS_MNEMONIC_SYSCALL: case ZYDIS_MNEMONIC_SYSENTER: case ZYDIS_MNEMONIC_SYSRET: case ZYDIS_MNEMONIC_SYSEXIT:
-	case ZYDIS_MNEMONIC_INT: case ZYDIS_MNEMONIC_INT1: case ZYDIS_MNEMONIC_INT3:
-	case ZYDIS_MNEMONIC_HLT: case ZYDIS_MNEMONIC_UD0: case ZYDIS_MNEMONIC_UD1: case ZYDIS_MNEMONIC_UD2:
-	case ZYDIS_MNEMONIC_XBEGIN: case ZYDIS_MNEMONIC_XABORT: case ZYDIS_MNEMONIC_ENDBR64: case ZYDIS_MNEMONIC_ENDBR32:
-		return GR_INSN_STAYS;
-	case ZYDIS_MNEMONIC_RET:
-		return GR_INSN_RET;
-	case ZYDIS_MNEMONIC_NOP:
-		return GR_INSN_NOP;
-	default:
-		return (in->attributes & ZYDIS_ATTRIB_IS_RELATIVE) ? GR_INSN_RIP : GR_INSN_PLAIN;
-	}
-}
-
-static struct gr_insn insn(const uint8_t *p, const ZydisDecodedInstruction *in)
-{
-	return (struct gr_insn){ in->length, (uint8_t)kind_of(p, in), in->raw.disp.offset };
-}
-
 static void add_next(struct gr_site *s, struct gr_insn in)
 {
 	for (unsigned i = 0; i < GR_SITE_MOVES; i++)
@@ -64,7 +29,8 @@ static void add_next(struct gr_site *s, struct gr_insn in)
 
 static void shift_in(struct gr_insn *behind, struct gr_insn in)
 {
-	memmove(behind + 1, behind, (GR_SITE_MOVES - 1) * sizeof(*behind));
+	for (unsigned i = GR_SITE_MOVES - 1; i > 0; i--)
+		behind[i] = behind[i - 1];
 	behind[0] = in;
 }
 
@@ -74,22 +40,20 @@ static size_t look_at_function(struct gr_find *f, struct gr_range r, size_t i)
 	struct gr_insn behind[GR_SITE_MOVES] = { 0 };	/* the last ones, nearest first */
 	struct gr_site *last = NULL;
 	const uint8_t *p = r.lo;
-	ZydisDecodedInstruction in;
+	struct gr_decoded in;
 
-	for (; p < r.hi && gr_decode(f, p, r.hi, &in); p += in.length) {
-		struct gr_insn ours = insn(p, &in);
-
-		gr_targets_of(f, p, &in);
+	for (; p < r.hi && gr_decode(f, p, r.hi, &in); p += in.insn.len) {
+		gr_targets_of(f, &in);
 		if (last)
-			add_next(last, ours);
+			add_next(last, in.insn);
 		while (i < f->n && f->sites[i].at < p)		/* its bytes were the inside of another instruction */
 			f->sites[i++].state = GR_SITE_NONE;
-		if (i < f->n && f->sites[i].at == p && in.length == GR_SITE_SYSCALL) {
+		if (i < f->n && f->sites[i].at == p && in.insn.len == GR_SITE_SYSCALL) {
 			last = &f->sites[i++];
 			memcpy(last->prev, behind, sizeof(behind));
 			last->state = GR_SITE_REAL;
 		}
-		shift_in(behind, ours);
+		shift_in(behind, in.insn);
 	}
 	gr_targets_short(f, p, r.hi);
 	for (; i < f->n && f->sites[i].at < r.hi; i++)
@@ -120,15 +84,15 @@ static enum gr_site_state judge_gap(struct gr_find *f, struct gr_range r, struct
 	struct gr_insn behind[GR_SITE_MOVES] = { 0 };
 	unsigned since_number = GAP_NUMBER, since_garbage = GAP_GARBAGE;
 	const uint8_t *p = s->at - r.lo > GAP_BEFORE ? s->at - GAP_BEFORE : r.lo;
-	ZydisDecodedInstruction in;
+	struct gr_decoded in;
 
 	for (; p < s->at; p += behind[0].len) {
 		struct gr_insn ours = { .len = 1 };
 
 		since_garbage++;
 		if (gr_decode(f, p, r.hi, &in)) {
-			ours = insn(p, &in);
-			gr_targets_of(f, p, &in);
+			ours = in.insn;
+			gr_targets_of(f, &in);
 		} else {
 			since_garbage = 0;
 		}
@@ -147,14 +111,14 @@ static enum gr_site_state judge_gap(struct gr_find *f, struct gr_range r, struct
 static void look_at_gap(struct gr_find *f, struct gr_range r, struct gr_site *s)
 {
 	const uint8_t *p = s->at + GR_SITE_SYSCALL;
-	ZydisDecodedInstruction in;
+	struct gr_decoded in;
 
 	s->state = judge_gap(f, r, s);
 	if (s->state != GR_SITE_REAL)
 		return;
 	gr_targets_around(f, s->at);
-	for (unsigned i = 0; i < GR_SITE_MOVES && p < r.hi && gr_decode(f, p, r.hi, &in); i++, p += in.length)
-		s->next[i] = insn(p, &in);
+	for (unsigned i = 0; i < GR_SITE_MOVES && p < r.hi && gr_decode(f, p, r.hi, &in); i++, p += in.insn.len)
+		s->next[i] = in.insn;
 }
 
 static size_t search(const struct gr_text *t, struct gr_site *ret, size_t room)
@@ -180,9 +144,9 @@ static size_t search(const struct gr_text *t, struct gr_site *ret, size_t room)
 	return n;
 }
 
-size_t gr_sites_count(const struct gr_text *t)
+size_t gr_sites_search(const struct gr_text *t, struct gr_site *sites, size_t room)
 {
-	return search(t, NULL, 0);
+	return search(t, sites, room);
 }
 
 size_t gr_sites_filter_size(const struct gr_text *t)
@@ -200,9 +164,8 @@ static bool any_real(const struct gr_site *sites, size_t n)
 
 void gr_sites_find(const struct gr_text *t, struct gr_site *sites, size_t n, uint8_t *filter)
 {
-	struct gr_find f = { .text = t, .sites = sites, .filter = filter };
+	struct gr_find f = { .text = t, .sites = sites, .n = n, .filter = filter };
 
-	f.n = search(t, sites, n);
 	gr_targets_begin(&f);
 	ZydisDecoderInit(&f.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	ZydisDecoderEnableMode(&f.decoder, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);

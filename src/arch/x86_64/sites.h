@@ -58,12 +58,12 @@ struct gr_site {
 	uint8_t nbefore, nafter;	/* and instructions */
 };
 
-/* How many times 0f 05 occurs in @t: the room gr_sites_find() needs. */
-size_t gr_sites_count(const struct gr_text *t);
+/* How many times 0f 05 occurs in @t.  The first @room of them are written to @sites, each a HIT, in order of address. */
+size_t gr_sites_search(const struct gr_text *t, struct gr_site *sites, size_t room);
 
 /*
- * Fill @sites, of @n elements, in order of address, each with a final state: NONE, KEPT, FAILED or MOVABLE.  @filter is zeroed
- * memory of gr_sites_filter_size() bytes.
+ * Give each of @sites, the @n that gr_sites_search() found, a final state: NONE, KEPT, FAILED or MOVABLE.  @filter is zeroed memory of
+ * gr_sites_filter_size() bytes.
  */
 void gr_sites_find(const struct gr_text *t, struct gr_site *sites, size_t n, uint8_t *filter);
 size_t gr_sites_filter_size(const struct gr_text *t);

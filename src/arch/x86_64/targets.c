@@ -34,10 +34,20 @@ bool gr_object_reads(const struct dl_phdr_info *o, const void *p, size_t len)
 	return false;
 }
 
-/* The first site above @p, by a binary search */
-static size_t first_above(const struct gr_find *f, const uint8_t *p)
+static bool is_first_above(const struct gr_find *f, size_t i, const uint8_t *p)
+{
+	return (i == f->n || f->sites[i].at > p) && (i == 0 || f->sites[i - 1].at <= p);
+}
+
+/* The first site above @p: the same as last time or the next one, since most targets are of the function that is being decoded, else by a
+ * binary search */
+static size_t first_above(struct gr_find *f, const uint8_t *p)
 {
 	size_t lo = 0, hi = f->n;
+
+	for (size_t i = f->above; i <= f->above + 1 && i <= f->n; i++)
+		if (is_first_above(f, i, p))
+			return f->above = i;
 
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
@@ -47,7 +57,7 @@ static size_t first_above(const struct gr_find *f, const uint8_t *p)
 		else
 			lo = mid + 1;
 	}
-	return lo;
+	return f->above = lo;
 }
 
 static void mark_sites(struct gr_find *f, const uint8_t *p)
@@ -172,21 +182,17 @@ static void mark_table(struct gr_find *f, const uint8_t *base)
 	}
 }
 
-/* Every way this instruction can make an address near a site a target */
-void gr_targets_of(struct gr_find *f, const uint8_t *p, const ZydisDecodedInstruction *in)
+/*
+ * Every way this instruction can make an address near a site a target.  A table's address is taken by lea or, in a program that is not
+ * position-independent, named: table(,%reg,8), or mov $table, %reg.
+ */
+void gr_targets_of(struct gr_find *f, const struct gr_decoded *in)
 {
-	const uint8_t *next = p + in->length;
-
-	if (in->raw.imm[0].is_relative)
-		mark(f, next + in->raw.imm[0].value.s);
-	if (in->mnemonic == ZYDIS_MNEMONIC_LEA && (in->attributes & ZYDIS_ATTRIB_IS_RELATIVE))
-		mark_table(f, next + in->raw.disp.value);
-
-	/* A program that is not position-independent names a table by its address: table(,%reg,8), or mov $table, %reg. */
-	if (in->raw.disp.size == 32 && in->raw.modrm.mod == 0 && in->raw.modrm.rm == 4 && in->raw.sib.base == 5)
-		mark_table(f, (const uint8_t *)(intptr_t)in->raw.disp.value);
-	if (in->mnemonic == ZYDIS_MNEMONIC_MOV && in->raw.imm[0].size >= 32)
-		mark_table(f, (const uint8_t *)(uintptr_t)in->raw.imm[0].value.u);
+	if (in->target)
+		mark(f, in->target);
+	for (unsigned i = 0; i < GR_LENGTH(in->table); i++)
+		if (in->table[i])
+			mark_table(f, in->table[i]);
 }
 
 /* Where it is not known which bytes begin instructions, any may begin a short branch. */
@@ -201,14 +207,14 @@ void gr_targets_short(struct gr_find *f, const uint8_t *lo, const uint8_t *hi)
 void gr_targets_around(struct gr_find *f, const uint8_t *at)
 {
 	const uint8_t *hi = f->text->hi - at < SHORT_REACH ? f->text->hi : at + SHORT_REACH;
-	ZydisDecodedInstruction in;
+	struct gr_decoded in;
 	struct gr_range r;
 
 	for (const uint8_t *p = at - f->text->lo < SHORT_REACH ? f->text->lo : at - SHORT_REACH; p < hi; p = r.hi) {
 		r = gr_functions_at(f, p);
 		if (r.is_function)
-			for (p = r.lo; p < r.hi && gr_decode(f, p, r.hi, &in); p += in.length)
-				gr_targets_of(f, p, &in);
+			for (p = r.lo; p < r.hi && gr_decode(f, p, r.hi, &in); p += in.insn.len)
+				gr_targets_of(f, &in);
 		gr_targets_short(f, p, r.hi < hi ? r.hi : hi);
 	}
 }
