@@ -7,6 +7,7 @@
 #include "mounts.h"
 #include "raw.h"
 #include "sched.h"
+#include "stack.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -87,6 +88,8 @@ void gr_fd_option_changed(int fd, int option)
 
 	if (!f)
 		return;
+	if (option == SO_RCVLOWAT)
+		gr_fd_no_edges(f);
 	if (option == SO_RCVTIMEO_OLD || option == SO_RCVTIMEO_NEW)
 		f->timeo[GR_READ] = socket_timeout(fd, SO_RCVTIMEO);
 	if (option == SO_SNDTIMEO_OLD || option == SO_SNDTIMEO_NEW)
@@ -291,6 +294,8 @@ static void join_waiters(struct gr_fd *f, struct gr_waiter *me, int dir)
 {
 	me->g = gr_carrier()->current;
 	me->fd = f->fd;
+	if (GR_UNLIKELY(!gr_list_empty(&f->waiters[dir])))
+		gr_fd_level(f);
 	gr_list_push(&f->waiters[dir], &me->link);
 	if (!(f->armed & GR_BIT(dir)))
 		gr_hub_watch(f);
@@ -363,6 +368,32 @@ int gr_fd_wait_many(struct gr_fd_want *wants, size_t n, gr_time deadline)
 	return r;
 }
 
+void gr_fd_level(struct gr_fd *f)
+{
+	f->edges = false;
+	if (f->registered == GR_EDGE)
+		gr_hub_watch(f);
+}
+
+void gr_fd_no_edges(struct gr_fd *f)
+{
+	f->tcp = false;
+	gr_fd_level(f);
+}
+
+bool gr_fd_trusts(struct gr_fd *f, const void *buf, size_t size)
+{
+	struct gr_stack stack;
+
+	if (GR_LIKELY(f->trusted == buf && size <= f->trusted_size))
+		return true;
+	if (size > UINT16_MAX || !gr_stack_at(buf, &stack) || (const char *)buf < stack.lo || (const char *)buf + size > stack.lo + stack.size)
+		return false;
+	f->trusted = buf;
+	f->trusted_size = (uint16_t)size;
+	return true;
+}
+
 static bool wake_first(struct gr_list *waiters)
 {
 	struct gr_waiter *w;
@@ -387,11 +418,31 @@ unsigned gr_fd_ready(struct gr_fd *f, unsigned dirs)
 	return idle;
 }
 
+void gr_fd_room_left(struct gr_fd *f)
+{
+	wake_first(&f->waiters[GR_WRITE]);
+}
+
 void gr_fd_ready_all(struct gr_fd *f)
 {
 	for (int dir = GR_READ; dir <= GR_WRITE; dir++)
 		while (wake_first(&f->waiters[dir]))
 			;
+}
+
+void gr_fd_watch_anew(void)
+{
+	for (size_t i = 0; i < CHUNKS; i++)
+		for (int k = 0; chunks[i] && k < (int)GR_FD_CHUNK; k++) {
+			struct gr_fd *f = &chunks[i][k];
+
+			if (!f->registered)
+				continue;
+			f->registered = GR_UNREGISTERED;
+			f->told = 0;
+			gr_hub_watches(-1);
+			gr_hub_watch(f);
+		}
 }
 
 /* --- the end of a descriptor ------------------------------------------------------------------------------------------------ */
@@ -434,7 +485,8 @@ void gr_fd_close(int fd)
 	f->gen++;
 	f->ring = NULL;
 	f->kind = GR_KIND_NEW;
-	f->listening = f->drained = f->lingers = f->own = f->twin = false;
+	f->listening = f->drained = f->lingers = f->own = f->twin = f->edges = f->tcp = false;
+	f->trusted = NULL;
 	f->poll_first = 0;
 	f->movers = 0;
 	f->speed = GR_SPEED_NEW;
@@ -460,8 +512,8 @@ void gr_fd_fork_child(void)
 			gr_list_init(&f->waiters[GR_READ]);
 			gr_list_init(&f->waiters[GR_WRITE]);
 			gr_list_init(&f->hub_link);
-			f->armed = 0;
-			f->registered = false;
+			f->armed = f->told = 0;
+			f->registered = GR_UNREGISTERED;
 			if (f->own && !shared) {
 				raw(SYS_close, f->fd);
 				f->own = false;

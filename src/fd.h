@@ -28,6 +28,13 @@ enum gr_fd_kind {
 	GR_KIND_OTHER,		/* epoll refuses it and it is no file (/dev/null, /dev/zero): calls go straight through */
 };
 
+/* In the hub's epoll set?  How does the kernel tell? */
+enum gr_registered {
+	GR_UNREGISTERED,
+	GR_LEVEL,		/* as long as it is ready, at each turn */
+	GR_EDGE,		/* once, when something comes */
+};
+
 struct gr_fd {
 	/* the first cache line is what a wait touches */
 	uint32_t gen;			/* bumped by close(), and by dup2() onto us */
@@ -38,16 +45,21 @@ struct gr_fd {
 	bool drained;			/* the last receive on this stream came up short: park before trying again */
 	uint8_t poll_first;		/* GR_BIT(direction): RWF_NOWAIT is not for this file; unless it is FILE, look for readiness first */
 	uint8_t armed;			/* GR_BIT(GR_READ) | GR_BIT(GR_WRITE): directions the hub watches */
-	bool own;			/* grove's: the program must not see it */
-	bool registered;		/* the kernel may have it in the hub's epoll set: libev never takes a stopped one out */
+	uint8_t told;			/* the same as the kernel's epoll set has it, which is told of changes at the hub's next turn */
+	uint8_t registered;		/* enum gr_registered */
 	struct gr_list waiters[2];	/* first come, first served */
-	struct watch *watch;		/* the hub's libev watchers for it, or NULL; kept when the number is reused */
+	const void *trusted;		/* memory that the kernel can always write to: the last receive's buffer, and its size */
+	uint16_t trusted_size;
+	bool edges;			/* a TCP socket that may be watched by edges (gr_fd_level) */
 	uint32_t fork_gen;		/* carrier's count of forks when the entry was made */
+
+	bool tcp;			/* TCP, and what is accepted on it may be watched by edges */
 	bool listening;			/* listen() was seen: a socket to accept on */
 	bool fifo;			/* a named pipe: readiness does not tell whether anyone could still write */
 	bool signalfd;			/* a read that is too small fails at once */
 	bool answers;			/* fanotify: a write never waits, and poll() does not know of writing */
 	bool lingers;			/* SO_LINGER was set: close() may block */
+	bool own;			/* grove's: the program must not see it */
 
 	gr_time timeo[2];		/* SO_RCVTIMEO, SO_SNDTIMEO as durations; GR_NEVER when unset */
 	struct gr_list hub_link;	/* in the hub's list of entries to look at */
@@ -111,8 +123,43 @@ int gr_fd_wait_many(struct gr_fd_want *wants, size_t n, gr_time deadline);
 /* The hub saw @f ready (@dirs): wake the first waiter of each.  Returns the directions in which nobody waits any more. */
 unsigned gr_fd_ready(struct gr_fd *f, unsigned dirs);
 
+/*
+ * Edges
+ * The kernel looks at each descriptor that it has reported once more at the next turn, to see whether it still is ready, unless it is
+ * watched by edges; that is a twentieth of what a small request costs.  But an edge is told once, so nobody may wait for one that has passed.
+ * So edges are for one waiter of a direction, who has just been told that there is nothing (EAGAIN, or poll), and for TCP, where a receive
+ * that comes short has found the end of the queue (epoll(7)).  There are four exceptions to that, and after each the socket is watched by
+ * level again, for good:
+ *	the end		has no edge of its own if it came with the last bytes		event EPOLLRDHUP, EPOLLHUP, EPOLLERR
+ *	urgent data	a receive ends before it					event EPOLLPRI
+ *	bad memory	or where it can be written no further				buffer not in one of our stacks: gr_fd_trusts()
+ *	other readers	TCP_ULP (kTLS) returns records, SO_RCVLOWAT asks for more	setsockopt()
+ * gr_fd_level() also serves a second waiter, since an edge wakes one only.
+ */
+void gr_fd_level(struct gr_fd *f);
+void gr_fd_no_edges(struct gr_fd *f);		/* nor for what is accepted on it, which inherits the option */
+
+/* Is all of @buf, of @size bytes, in one of the pool's stacks?  Those stay mapped. */
+bool gr_fd_trusts(struct gr_fd *f, const void *buf, size_t size);
+
+/* Has an edge for writing perhaps passed already?  Then a send that was made in part is to be tried again before it is waited for. */
+static inline bool gr_fd_edge_passed(const struct gr_fd *f)
+{
+	return f->registered == GR_EDGE && (f->told & GR_BIT(GR_WRITE));
+}
+
+/*
+ * Who had to wait for room and has written all it wanted wakes the next in line: there may be room for that one too, and events come
+ * once a turn of the hub.  With many writers on one descriptor each turn would serve one of them.  Not so for readers: one that finds
+ * nothing has made its call in vain, and often there is nothing left.
+ */
+void gr_fd_room_left(struct gr_fd *f);
+
 /* @f cannot be watched: wake all its waiters, who will see why when they try again. */
 void gr_fd_ready_all(struct gr_fd *f);
+
+/* The hub's epoll set is another one, in which nothing is registered yet. */
+void gr_fd_watch_anew(void);
 
 /* Before the kernel closes @fd: move its waiters aside, forget the entry. */
 void gr_fd_close(int fd);

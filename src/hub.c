@@ -1,7 +1,7 @@
 /*
  * hub.c - the hub greenlet: when to look at the descriptors, when to wait, and grove's own descriptors
  *
- * libev itself is in loop.c; what is here may be called from within green calls.
+ * The epoll set is in loop.c, libev in hub_io.c; what is here may be called from within green calls.
  */
 #include "hub.h"
 #include "api/api.h"
@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "deadlock.h"
 #include "fd.h"
+#include "hub_io.h"
 #include "loop.h"
 #include "offload.h"
 #include "raw.h"
@@ -31,7 +32,9 @@ static struct hub {
 	struct gr_list looks;		/* gr_fd.hub_link: entries whose wishes may have changed */
 	struct gr_list jobs;
 	gr_time armed;			/* what the timerfd is set to, or GR_NEVER */
-	int kick_fd, timer_fd, epoll_fd;
+	int kick_fd, timer_fd;
+	int epoll_fd, hidden_epoll;	/* the set of loop.c; libev's */
+	unsigned watched;		/* descriptors that are registered there */
 	struct gr_note *notes;		/* pushed by any thread, taken as a whole by the hub; the latest first */
 	void *stack;
 } hub = { .looks = { &hub.looks, &hub.looks }, .jobs = { &hub.jobs, &hub.jobs }, .kick_fd = -1, .timer_fd = -1, .epoll_fd = -1 };
@@ -130,8 +133,13 @@ long gr_hub_hide(long nr, long fd)
 		return fd;
 	fd = gr_own_fd((int)fd);
 	if (nr == SYS_epoll_create1 || nr == SYS_epoll_create)
-		hub.epoll_fd = (int)fd;
+		hub.hidden_epoll = (int)fd;
 	return fd;
+}
+
+int gr_hub_hidden_epoll(void)
+{
+	return hub.hidden_epoll;
 }
 
 /* --- what greenlets ask of the hub ----------------------------------------------------------------------------------------- */
@@ -146,14 +154,23 @@ void gr_hub_unwatch(struct gr_fd *f, int fd)
 {
 	struct epoll_event none = { 0 };
 
-	if (!f->watch)
+	if (!f->registered)
 		return;
 	/* The file may live on in a duplicate or in a child, and would go on reporting to this number. */
-	if (f->registered && hub.epoll_fd >= 0)
-		raw(SYS_epoll_ctl, hub.epoll_fd, EPOLL_CTL_DEL, fd, &none);
-	f->registered = false;
-	f->armed = 0;
-	gr_hub_watch(f);
+	raw(SYS_epoll_ctl, hub.epoll_fd, EPOLL_CTL_DEL, fd, &none);
+	f->registered = GR_UNREGISTERED;
+	f->armed = f->told = 0;
+	hub.watched--;
+}
+
+void gr_hub_watches(int more)
+{
+	hub.watched += (unsigned)more;
+}
+
+void gr_hub_set_is(int fd)
+{
+	hub.epoll_fd = fd;
 }
 
 void gr_hub_kick(void)
@@ -231,10 +248,17 @@ static void run_timers(struct gr_carrier *c)
 		gr_timers_run(&c->timers, c->turn_at);
 }
 
+/* Where nobody waits for a time, the look at the clock after the wait will do. */
+static void run_timers_before(struct gr_carrier *c, bool looks)
+{
+	if (gr_timers_next(&c->timers) != GR_NEVER || !looks)
+		run_timers(c);
+}
+
 /* Without waiting: can a look at the descriptors find anything? */
 static bool anything_to_see(void)
 {
-	return gr_loop_watches() || __atomic_load_n(&hub.notes, __ATOMIC_RELAXED) || gr_offload_came() || gr_uring_busy();
+	return hub.watched || gr_hub_io_watches() || __atomic_load_n(&hub.notes, __ATOMIC_RELAXED) || gr_offload_came() || gr_uring_busy();
 }
 
 bool gr_hub_due(void)
@@ -267,7 +291,7 @@ static void turn(struct gr_carrier *c)
 		job->fn(job);
 	}
 	gr_signal_collect();
-	run_timers(c);
+	run_timers_before(c, anything_to_see());
 	wait = gr_list_empty(&c->ready) && gr_list_empty(&hub.jobs) && gr_list_empty(&hub.looks);
 	if (wait && GR_UNLIKELY(c->deadlock))
 		gr_deadlock_look(gr_timers_next(&c->timers) == GR_NEVER);
@@ -294,7 +318,7 @@ static void hub_main(void *arg)
 	gr_greenlet_started();
 	c->hide_new = true;
 	if (gr_loop_make(hub.kick_fd, hub.timer_fd) < 0)
-		gr_die("libev cannot make its epoll descriptor; raise the limit of open files (ulimit -n)", EMFILE);
+		gr_die("the hub cannot make its epoll descriptors; raise the limit of open files (ulimit -n)", EMFILE);
 	c->hide_new = false;
 	lower_limit(&was);
 	for (;;) {
@@ -321,7 +345,7 @@ static int make_fds(void)
 
 /*
  * Would there be descriptors and memory for a hub?  For programs that can be told so: where greenlets wait already, it is too late.
- * libev's epoll and timer descriptors count too.
+ * The epoll descriptors count too.
  */
 int gr_hub_possible(void)
 {
@@ -371,6 +395,7 @@ void gr_hub_fork_child(void)
 	gr_list_init(&hub.looks);
 	gr_list_init(&hub.jobs);
 	hub.notes = NULL;
-	hub.kick_fd = hub.timer_fd = hub.epoll_fd = -1;
+	hub.kick_fd = hub.timer_fd = hub.epoll_fd = hub.hidden_epoll = -1;
+	hub.watched = 0;
 	gr_loop_fork_child();
 }

@@ -1,10 +1,10 @@
 /*
- * hub.h - the carrier's libev loop (loop.c), run by a greenlet of its own
+ * hub.h - where the carrier waits (loop.c), in a greenlet of its own
  *
  * When the run queue is empty the hub waits in the kernel for descriptors and for the earliest deadline; while others are ready
  * it looks without waiting, every GR_HUB_EVERY switches.  It runs with a TLS block of its own and with carrier->inside set.
- * Greenlets never touch libev: they put a gr_fd on the hub's list, and the hub starts its watchers before it waits; so code
- * that runs in greenlets can be built without vector registers.
+ * Greenlets never touch libev: they put a gr_fd on the hub's list, and the hub registers it before it waits; so code that runs in
+ * greenlets can be built without vector registers.
  */
 #ifndef GR_HUB_H
 #define GR_HUB_H
@@ -13,7 +13,6 @@
 #include "list.h"
 
 struct gr_fd;
-struct ev_loop;
 
 #define GR_HUB_EVERY	61	/* switches between two looks at the descriptors while greenlets are ready */
 
@@ -51,6 +50,12 @@ void gr_post(struct gr_note *note);
 /* In the hub: run the notes that have come. */
 void gr_hub_notes(void);
 
+/* Counts descriptors that the kernel watches for greenlets.  If there is none, only a look that waits can find anything. */
+void gr_hub_watches(int more);
+
+/* The epoll set that they are registered in */
+void gr_hub_set_is(int fd);
+
 /* Make a waiting hub come back; async-signal-safe, and callable from any kernel thread. */
 void gr_hub_kick(void);
 
@@ -61,11 +66,10 @@ bool gr_hub_expects(void);
 /* The eventfd behind gr_hub_kick(): offload threads write to it. */
 int gr_hub_kick_fd(void);
 
-/* For dns.c, and for users who bring watchers of their own: only to be used in the hub (gr_hub_call). */
-struct ev_loop *gr_hub_loop(void);
-
-/* The function behind gr_call() for descriptors that libraries make in the hub (libev's epoll set): @fd, or where it was moved to. */
+/* The function behind gr_call() for descriptors that libraries make in the hub (libev's epoll set): @fd, or where it was moved to.
+ * gr_hub_hidden_epoll() is the latest epoll set among them. */
 long gr_hub_hide(long nr, long fd);
+int gr_hub_hidden_epoll(void);
 
 /* The hub's timerfd has fired. */
 void gr_hub_timer_fired(void);

@@ -14,6 +14,13 @@ struct gr_hub_io {
 	void *watch;			/* the libev watcher, from the first gr_hub_io_watch() to gr_hub_io_stop() */
 };
 
+/* The libev loop: its epoll descriptor, which is ready when there is something for gr_hub_io_run(), or -EMFILE. */
+int gr_hub_io_start(void);
+void gr_hub_io_run(void);		/* one turn, without waiting */
+bool gr_hub_io_changed(void);		/* watchers were started or stopped since: only a turn tells the kernel */
+bool gr_hub_io_watches(void);		/* are there any? */
+void gr_hub_io_fork_child(void);	/* forgets them all */
+
 /* Watch io->fd for @dirs and nothing else; 0 pauses.  0 or -ENOMEM. */
 int gr_hub_io_watch(struct gr_hub_io *io, unsigned dirs);
 

@@ -1,270 +1,268 @@
 /*
- * loop.c - libev: one watcher per descriptor and direction, never re-initialised while the file lives
+ * loop.c - the hub's epoll set
  *
- * A watcher is made when a descriptor is first waited for and stays started after its waiter was woken: the next wait then costs
- * no epoll_ctl.  It is stopped when an event finds nobody waiting, and at close.
+ * The program's descriptors are in it themselves, not by way of libev, whose loop (hub_io.c) has those of libraries and is one
+ * descriptor more in the set.  A server's request costs one event; here that is a table entry, a waiter and a greenlet, where libev would
+ * touch a record of its own and two watchers besides, in memory that with thousands of connections is in no cache.
+ *
+ * A descriptor is registered when it is first waited for, and stays after its waiter was woken: the next wait then costs no epoll_ctl.
+ * When an event finds nobody waiting, the hub no longer wants it (gr_fd.armed), and tells the kernel so at its next turn, unless
+ * somebody waits by then (gr_fd.told is what the kernel has).
  */
 #include "loop.h"
 #include "fd.h"
 #include "hub.h"
-#include "mem.h"
+#include "hub_io.h"
 #include "offload.h"
 #include "raw.h"
-#include "sched.h"
 #include "uring.h"
 #include <errno.h>
-#include <ev.h>
-#include <sys/mman.h>
+#include <sys/epoll.h>
 
-struct watch {
-	struct ev_io io[2];		/* [GR_READ], [GR_WRITE] */
-	uint32_t gen;			/* of the gr_fd when last started: another one means a new file under the number */
-	uint32_t loops;			/* loops_left when last started: another one means a loop of an ancestor's */
-	bool fresh;			/* the kernel has nothing registered for this file yet */
-	struct watch *next_free;
-};
+#define EVENTS		64		/* asked for at once: so many greenlets are still in the cache when their turn comes */
+#define AHEAD		3		/* events between the steps by which their memory is brought to the cache */
 
-static struct ev_loop *loop;
-static uint32_t loops_left;		/* in the processes from which this one was forked */
-static unsigned watched;		/* active watchers; never less than there are */
-static struct watch *free_watches;
-static struct ev_io kick_io, timer_io, signal_io;
-static void (*signals_fn)(void);
-static struct ev_periodic far;
+/* What an event is about, in epoll_event.data: a descriptor in the low half and its generation in the high one, or one of ours. */
+#define OURS		0x80000000u
+enum ours { KICK, TIMER, SIGNALS, LIBRARIES, N_OURS };
 
-struct ev_loop *gr_hub_loop(void)
+static struct {
+	int fd;
+	bool stale;			/* it reports a file under a number that is no longer its */
+	int ours[N_OURS];		/* the descriptors; -1: none */
+	void (*signals_fn)(void);
+} set = { .fd = -1, .ours = { -1, -1, -1, -1 } };
+
+/* --- the program's descriptors ---------------------------------------------------------------------------------------------- */
+
+static uint32_t events_of(unsigned dirs, bool edges)
 {
-	return loop;
+	return (dirs & GR_BIT(GR_READ) ? (uint32_t)EPOLLIN : 0) | (dirs & GR_BIT(GR_WRITE) ? (uint32_t)EPOLLOUT : 0) |
+	       (edges ? (uint32_t)EPOLLET | EPOLLRDHUP | EPOLLPRI : 0);
 }
 
-bool gr_loop_watches(void)
+static unsigned dirs_of(uint32_t events)
 {
-	return watched > 0;
+	return (events & (EPOLLIN | EPOLLERR | EPOLLHUP) ? GR_BIT(GR_READ) : 0) |
+	       (events & (EPOLLOUT | EPOLLERR | EPOLLHUP) ? GR_BIT(GR_WRITE) : 0);
 }
 
-void gr_loop_start_io(struct ev_io *io)
+/* 0 or -1 with errno.  Where the kernel knows the number otherwise than we do (a file closed behind our back), it is right. */
+static int tell(const struct gr_fd *f, unsigned dirs)
 {
-	if (ev_is_active(io))
-		return;
-	ev_io_start(loop, io);
-	watched++;
+	struct epoll_event ev = { .events = events_of(dirs, f->edges), .data.u64 = (uint64_t)f->gen << 32 | (uint32_t)f->fd };
+	int op = f->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (dirs == 0)
+		return epoll_ctl(set.fd, EPOLL_CTL_DEL, f->fd, &ev);
+	if (epoll_ctl(set.fd, op, f->fd, &ev) == 0)
+		return 0;
+	if (errno != EEXIST && errno != ENOENT)
+		return -1;
+	return epoll_ctl(set.fd, op == EPOLL_CTL_MOD ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, f->fd, &ev);
 }
 
-void gr_loop_stop_io(struct ev_io *io)
+static void now_registered(struct gr_fd *f, enum gr_registered how, unsigned dirs)
 {
-	watched -= ev_is_active(io) != 0;
-	ev_io_stop(loop, io);		/* also where it is not active: it may be pending */
-}
-
-static void on_io(struct ev_loop *l, struct ev_io *io, int events)
-{
-	struct gr_fd *f = io->data;
-	struct watch *w = f->watch;
-	unsigned idle;
-
-	(void)l;
-	if (events & EV_ERROR) {	/* the kernel refuses to watch it, and libev has stopped both watchers */
-		watched -= (unsigned)__builtin_popcount(f->armed);
-		f->armed = 0;
-		gr_fd_ready_all(f);
-		return;
-	}
-	idle = gr_fd_ready(f, (events & EV_READ ? GR_BIT(GR_READ) : 0) | (events & EV_WRITE ? GR_BIT(GR_WRITE) : 0));
-
-	for (int dir = GR_READ; dir <= GR_WRITE; dir++)
-		if (idle & GR_BIT(dir)) {
-			gr_loop_stop_io(&w->io[dir]);
-			f->armed &= (uint8_t)~GR_BIT(dir);
-		}
-}
-
-static void watch_init(struct watch *w)
-{
-	*w = (struct watch){ .fresh = true, .loops = loops_left };
-	ev_init(&w->io[GR_READ], on_io);
-	ev_init(&w->io[GR_WRITE], on_io);
-}
-
-static struct watch *watch_new(void)
-{
-	struct watch *w = free_watches;
-
-	if (!w) {
-		long p = raw(SYS_mmap, 0, 16 * GR_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		if (raw_failed(p))
-			gr_die("no memory for a watcher", p);
-		w = (struct watch *)p;
-		for (size_t i = 0; i < 16 * GR_PAGE / sizeof(*w); i++) {
-			w[i].next_free = free_watches;
-			free_watches = &w[i];
-		}
-		w = free_watches;
-	}
-	free_watches = w->next_free;
-	watch_init(w);
-	return w;
-}
-
-/* EV__IOFDSET, set by ev_io_set(), makes libev tell the kernel even if it believes that it did so before. */
-static void start(struct watch *w, struct gr_fd *f, int dir)
-{
-	int event = dir == GR_READ ? EV_READ : EV_WRITE;
-
-	if (w->fresh) {
-		ev_io_set(&w->io[dir], f->fd, event);
-	} else {
-		w->io[dir].fd = f->fd;
-		ev_io_modify(&w->io[dir], event);
-	}
-	w->fresh = false;
-	w->io[dir].data = f;
-	gr_loop_start_io(&w->io[dir]);
-	f->armed |= GR_BIT(dir);
-	f->registered = true;
+	gr_hub_watches((how != GR_UNREGISTERED) - (f->registered != GR_UNREGISTERED));
+	f->registered = (uint8_t)how;
+	f->armed = f->told = (uint8_t)dirs;
 }
 
 void gr_loop_look(struct gr_fd *f)
 {
-	struct watch *w = f->watch;
+	enum gr_registered how = f->edges ? GR_EDGE : GR_LEVEL;
+	unsigned dirs = f->armed;
 
-	if (w && GR_UNLIKELY(w->loops != loops_left)) {
-		watch_init(w);
-		w->gen = f->gen;
-	} else if (w && w->gen != f->gen) {
-		gr_loop_stop_io(&w->io[GR_READ]);
-		gr_loop_stop_io(&w->io[GR_WRITE]);
-		w->fresh = true;
-		w->gen = f->gen;
-		f->armed = 0;
+	for (int dir = GR_READ; dir <= GR_WRITE; dir++)
+		if (!gr_list_empty(&f->waiters[dir]))
+			dirs |= GR_BIT(dir);
+	if (dirs == f->told && (dirs == 0 || how == f->registered)) {
+		f->armed = (uint8_t)dirs;
+		return;
 	}
-	for (int dir = GR_READ; dir <= GR_WRITE; dir++) {
-		if (gr_list_empty(&f->waiters[dir]))
-			continue;
-		if (!w) {
-			w = f->watch = watch_new();
-			w->gen = f->gen;
-		}
-		if (!ev_is_active(&w->io[dir]))
-			start(w, f, dir);
+	if (tell(f, dirs) == 0 || dirs == 0) {
+		now_registered(f, dirs ? how : GR_UNREGISTERED, dirs);
+		return;
 	}
+	now_registered(f, GR_UNREGISTERED, 0);
+	gr_fd_ready_all(f);		/* the kernel refuses to watch it: they will see why when they try again */
 }
 
-/* Where the hub could not have a TLS block of its own, errno is the main thread's. */
-void gr_loop_run(bool wait)
+static void on_fd(uint64_t data, uint32_t events)
 {
-	int was = errno;
+	struct gr_fd *f = gr_fd_peek((int)(uint32_t)data);
+	unsigned idle;
 
-	ev_run(loop, wait ? EVRUN_ONCE : EVRUN_NOWAIT);
-	errno = was;
+	if (GR_UNLIKELY(!f || f->gen != (uint32_t)(data >> 32))) {
+		set.stale = true;
+		return;
+	}
+	f->drained = false;		/* whoever comes next is to try: nobody tells of this again */
+	if (GR_UNLIKELY(f->registered == GR_EDGE && (events & (EPOLLRDHUP | EPOLLPRI | EPOLLERR | EPOLLHUP))))
+		gr_fd_level(f);
+	idle = gr_fd_ready(f, dirs_of(events) & f->armed);
+	if (GR_UNLIKELY(idle)) {
+		f->armed &= (uint8_t)~idle;
+		gr_hub_watch(f);
+	}
 }
 
-static void on_timer(struct ev_loop *l, struct ev_io *io, int events)
+/* --- grove's own ------------------------------------------------------------------------------------------------------------ */
+
+static int add_ours(enum ours which, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = OURS | (uint32_t)which };
+
+	return set.ours[which] < 0 ? 0 : epoll_ctl(set.fd, EPOLL_CTL_ADD, set.ours[which], &ev);
+}
+
+/* The timer by its edge: each time it is set anew it tells once, and there is nothing to be read. */
+static int add_all_ours(void)
+{
+	return add_ours(KICK, EPOLLIN) | add_ours(TIMER, EPOLLIN | EPOLLET) | add_ours(SIGNALS, EPOLLIN) | add_ours(LIBRARIES, EPOLLIN);
+}
+
+void gr_loop_signals(int fd, void (*fn)(void))
+{
+	if (set.ours[SIGNALS] >= 0)
+		epoll_ctl(set.fd, EPOLL_CTL_DEL, set.ours[SIGNALS], NULL);
+	set.ours[SIGNALS] = fn ? fd : -1;
+	set.signals_fn = fn;
+	add_ours(SIGNALS, EPOLLIN);
+}
+
+static void on_kick(void)
 {
 	uint64_t n;
 
-	(void)l, (void)events;
-	raw(SYS_read, io->fd, &n, sizeof(n));
-	gr_hub_timer_fired();
-}
-
-static void on_kick(struct ev_loop *l, struct ev_io *io, int events)
-{
-	uint64_t n;
-
-	(void)l, (void)events;
-	raw(SYS_read, io->fd, &n, sizeof(n));
+	raw(SYS_read, set.ours[KICK], &n, sizeof(n));
 	gr_offload_done();
 	gr_uring_done();
 	gr_hub_notes();
 }
 
-static void on_signals(struct ev_loop *l, struct ev_io *io, int events)
+static void on_ours(unsigned which)
 {
-	(void)l, (void)io, (void)events;
-	signals_fn();
+	if (which & GR_BIT(TIMER))
+		gr_hub_timer_fired();
+	if (which & GR_BIT(KICK))
+		on_kick();
+	if ((which & GR_BIT(SIGNALS)) && set.signals_fn)
+		set.signals_fn();
+	if (which & GR_BIT(LIBRARIES))
+		gr_hub_io_run();
 }
 
-void gr_loop_signals(int fd, void (*fn)(void))
+/* --- a turn ----------------------------------------------------------------------------------------------------------------- */
+
+static int new_set(void)
 {
-	if (ev_is_active(&signal_io))
-		gr_loop_stop_io(&signal_io);
-	signals_fn = fn;
-	if (!fn)
+	long fd = raw(SYS_epoll_create1, EPOLL_CLOEXEC);
+
+	return raw_failed(fd) ? -EMFILE : gr_own_fd((int)fd);
+}
+
+/*
+ * A registered file was closed where we did not see it, and lives on elsewhere: the kernel goes on reporting it, and has no name for it by
+ * which it could be taken out.  So everything is registered anew in another set.
+ */
+static void renew(void)
+{
+	int old = set.fd, fd = new_set();
+
+	set.stale = false;
+	if (fd < 0)
 		return;
-	ev_io_init(&signal_io, on_signals, fd, EV_READ);
-	gr_loop_start_io(&signal_io);
+	set.fd = fd;
+	gr_hub_set_is(fd);
+	gr_own_fd_close(old);
+	add_all_ours();
+	gr_fd_watch_anew();
 }
 
-static void on_far(struct ev_loop *l, struct ev_periodic *p, int events)
+static struct gr_list *first_reader(const struct epoll_event *ev)
 {
-	(void)l, (void)p, (void)events;
+	struct gr_fd *f = gr_fd_peek((int)(uint32_t)ev->data.u64);
+
+	return f && !gr_list_empty(&f->waiters[GR_READ]) ? f->waiters[GR_READ].next : NULL;
 }
 
-/* Memory that libev has for the hub's loop, so that a forked child can give back what the loop of its parent had. */
-struct block {
-	struct gr_list link;		/* in blocks; of other loops: in no list */
-};
-
-static struct gr_list blocks = { &blocks, &blocks };
-
-static void now_at(struct block *b, bool hub)
+/* An entry, its first waiter and that one's greenlet are three steps, each to memory that the one before names. */
+static void fetch(const struct epoll_event *got, int i, int n)
 {
-	if (hub)
-		gr_list_push(&blocks, &b->link);
-	else
-		gr_list_init(&b->link);
+	const struct gr_greenlet *g;
+	struct gr_list *reader;
+
+	if (i + 3 * AHEAD < n)
+		__builtin_prefetch(gr_fd_peek((int)(uint32_t)got[i + 3 * AHEAD].data.u64));
+	if (i + 2 * AHEAD < n)
+		__builtin_prefetch(first_reader(&got[i + 2 * AHEAD]));
+	if (i + AHEAD < n && (reader = first_reader(&got[i + AHEAD]))) {
+		g = gr_container(reader, struct gr_waiter, link)->g;
+		__builtin_prefetch(g);
+		__builtin_prefetch((const char *)g + 64);
+	}
 }
 
-/* A greenlet may be switched out within malloc(), so the hub does not use it.  The program's own loops are run by greenlets. */
-static void *loop_alloc(void *p, long size) EV_NOEXCEPT
+static void handle(const struct epoll_event *got, int n)
 {
-	struct block *b = p ? (struct block *)p - 1 : NULL, *new = NULL;
-	bool hub = b ? !gr_list_empty(&b->link) : gr_carrier()->current == gr_carrier()->hub;
+	unsigned ours = 0;
 
-	if (b)
-		gr_list_del(&b->link);
-	if (size > 0)
-		new = gr_mem_realloc(b, (size_t)size + sizeof(*b));
-	else
-		gr_mem_free(b);
-	if (new)
-		now_at(new, hub);
-	else if (b && size > 0)
-		now_at(b, hub);
-	return new ? new + 1 : NULL;
+	for (int i = 0; i < n; i++) {
+		fetch(got, i, n);
+		if (GR_UNLIKELY(got[i].data.u64 < OURS + N_OURS && got[i].data.u64 >= OURS))
+			ours |= GR_BIT(got[i].data.u64 - OURS);
+		else
+			on_fd(got[i].data.u64, got[i].events);
+	}
+	if (ours)		/* after the others: what they do may close descriptors that events above are about */
+		on_ours(ours);
 }
 
-/* What is left of the loop of the process that we were forked from: its descriptors were closed long ago, and have other owners now. */
-static void bury_loop(void)
+/* Where the hub could not have a TLS block of its own, errno is the main thread's. */
+void gr_loop_run(bool wait)
 {
-	gr_list_each_safe(it, &blocks)
-		gr_mem_free(gr_container(it, struct block, link));
-	gr_list_init(&blocks);
+	static struct epoll_event got[EVENTS];
+	int was = errno, n;
+
+	if (GR_UNLIKELY(gr_hub_io_changed())) {		/* libev tells the kernel in a turn of its own, which may wake somebody */
+		gr_hub_io_run();
+		wait = false;
+	}
+	n = epoll_wait(set.fd, got, EVENTS, wait ? -1 : 0);
+	if (n > 0)
+		handle(got, n);
+	else if (n < 0 && errno != EINTR)
+		gr_die("the hub's epoll descriptor has been closed", -errno);
+	if (GR_UNLIKELY(set.stale))
+		renew();
+	errno = was;
 }
 
 int gr_loop_make(int kick_fd, int timer_fd)
 {
-	ev_set_allocator(loop_alloc);
-	bury_loop();
-	loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
-	if (!loop)
-		return -EMFILE;
-	ev_io_init(&kick_io, on_kick, kick_fd, EV_READ);
-	ev_io_start(loop, &kick_io);
-	ev_io_init(&timer_io, on_timer, timer_fd, EV_READ);
-	ev_io_start(loop, &timer_io);
-	/* libev wakes once a minute to see whether the clock was set, unless a periodic watcher makes it use a timerfd for that */
-	ev_periodic_init(&far, on_far, ev_time() + 10 * 365 * 86400., 0., NULL);
-	ev_periodic_start(loop, &far);
-	return 0;
+	int libraries = gr_hub_io_start();
+
+	if (libraries < 0)
+		return libraries;
+	set.fd = new_set();
+	if (set.fd < 0)
+		return set.fd;
+	gr_hub_set_is(set.fd);
+	set.ours[KICK] = kick_fd;
+	set.ours[TIMER] = timer_fd;
+	set.ours[LIBRARIES] = libraries;
+	return add_all_ours() == 0 ? 0 : -EMFILE;
 }
 
 /* Nothing is given back yet, as the child may only exec: its own loop begins with that. */
 void gr_loop_fork_child(void)
 {
-	loop = NULL;
-	loops_left++;
-	watched = 0;
-	ev_init(&signal_io, on_signals);
+	set.fd = -1;
+	set.stale = false;
+	for (int i = 0; i < N_OURS; i++)
+		set.ours[i] = -1;
+	set.signals_fn = NULL;
+	gr_hub_io_fork_child();
 }

@@ -27,38 +27,37 @@ struct gr_carrier gr_carrier0 = { .inside = GR_INSIDE };
 #define CHUNK_BITS	8
 #define GENERATIONS	512u
 
-struct record {
-	struct gr_greenlet g;
-	uint32_t place;
-	uint32_t generation;
-};
-
-static struct record *chunks[1u << (PLACE_BITS - CHUNK_BITS)];
+static struct gr_greenlet *chunks[1u << (PLACE_BITS - CHUNK_BITS)];
 static uint32_t places;			/* handed out so far */
 static uint32_t salt;
 static struct gr_list free_records = { &free_records, &free_records };
 
-static struct record *record_new(void)
+static struct gr_greenlet *record_at(uint32_t place)
 {
-	struct record *r;
+	return &chunks[place >> CHUNK_BITS][place % (1u << CHUNK_BITS)];
+}
+
+static struct gr_greenlet *record_new(void)
+{
+	struct gr_greenlet *g;
 
 	if (!gr_list_empty(&free_records)) {
-		r = gr_container(gr_list_first(&free_records, struct gr_greenlet, run), struct record, g);
-		gr_list_del(&r->g.run);
-		return r;
+		g = gr_list_first(&free_records, struct gr_greenlet, run);
+		gr_list_del(&g->run);
+		return g;
 	}
 	if (places == 1u << PLACE_BITS)
 		return NULL;
 	if (places % (1u << CHUNK_BITS) == 0) {
-		long p = raw(SYS_mmap, 0, sizeof(struct record) << CHUNK_BITS, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		long p = raw(SYS_mmap, 0, sizeof(*g) << CHUNK_BITS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
 		if (raw_failed(p))
 			return NULL;
-		chunks[places >> CHUNK_BITS] = (struct record *)p;
+		chunks[places >> CHUNK_BITS] = (struct gr_greenlet *)p;
 	}
-	r = &chunks[places >> CHUNK_BITS][places % (1u << CHUNK_BITS)];
-	r->place = places++;
-	return r;
+	g = record_at(places);
+	g->place = places++;
+	return g;
 }
 
 static void record_free(struct gr_greenlet *g)
@@ -89,7 +88,7 @@ struct gr_greenlet *gr_find_tid(int tid)
 {
 	struct gr_carrier *c = gr_carrier();
 	uint32_t place = (((uint32_t)tid - GR_FIRST_TID) ^ salt) % (1u << PLACE_BITS);
-	struct record *r;
+	struct gr_greenlet *g;
 
 	if (c->main && tid == c->main->tid)
 		return c->main->state == GR_DEAD ? NULL : c->main;
@@ -97,8 +96,8 @@ struct gr_greenlet *gr_find_tid(int tid)
 		return find_renamed(tid);
 	if (place >= places)
 		return NULL;
-	r = &chunks[place >> CHUNK_BITS][place % (1u << CHUNK_BITS)];
-	return r->g.tid == tid && r->g.state != GR_DEAD ? &r->g : NULL;
+	g = record_at(place);
+	return g->tid == tid && g->state != GR_DEAD ? g : NULL;
 }
 
 struct gr_greenlet *gr_find_fs(uintptr_t fs)
@@ -139,14 +138,16 @@ void gr_greenlet_init(struct gr_greenlet *g, uintptr_t fs, int tid)
 struct gr_greenlet *gr_greenlet_new(uintptr_t fs)
 {
 	struct gr_carrier *c = gr_carrier();
-	struct record *r = record_new();
-	struct gr_greenlet *g;
+	struct gr_greenlet *g = record_new();
+	uint32_t place, generation;
 
-	if (!r)
+	if (!g)
 		return NULL;
-	g = &r->g;
-	r->generation = (r->generation + 1) % GENERATIONS;
-	gr_greenlet_init(g, fs, GR_FIRST_TID + (int)(((r->generation << PLACE_BITS) + r->place) ^ salt));
+	place = g->place;
+	generation = (g->generation + 1u) % GENERATIONS;
+	gr_greenlet_init(g, fs, GR_FIRST_TID + (int)(((generation << PLACE_BITS) + place) ^ salt));
+	g->place = place;
+	g->generation = (uint16_t)generation;
 	memcpy(g->name, c->current->name, sizeof(g->name));
 	gr_signal_born(g);
 	return g;

@@ -42,19 +42,21 @@ struct gr_greenlet {
 	uint8_t cancel;			/* pthread_cancel() was aimed at it: door.c acts on it */
 	uint8_t cancel_off;		/* PTHREAD_CANCEL_DISABLE */
 	uint8_t in_door;		/* in a call that is a cancellation point of ours, not of libc's */
+	uint8_t hold;			/* GR_PARK_HOLD: for all its parks, whatever their flags */
 	int result;			/* what gr_park() will return */
 	unsigned parks;			/* how often parked: tells gr_call() whether this call did */
-	struct gr_list signals;		/* signals directed to it and not yet delivered (signal_queue.c) */
-	uint64_t pending;		/* which those are */
+	uint64_t pending;		/* which signals are in .signals */
 	uint64_t claims;		/* and which of those sent to the process are for it */
 	struct gr_timer timer;		/* in carrier->timers while parked with a deadline */
+	gr_time limit;			/* scope.h: what ends a park before its own deadline, or GR_NEVER */
 	const char *waits;		/* what it is parked in, for people: "futex", "fd", "sleep", ... */
 	gr_time parked_at;		/* the hub's last turn before its last park began */
-	gr_time limit;			/* scope.h: what ends a park before its own deadline, or GR_NEVER */
+	struct gr_list signals;		/* signals directed to it and not yet delivered (signal_queue.c) */
 	uintptr_t own_lo;		/* a worker's own stack (api/worker.c): who stands on it is this greenlet; size 0: not known */
 	size_t own_size;
 
 	int tid;			/* as the program sees it; main: the process id, others: from GR_FIRST_TID up */
+	uint32_t place;			/* of the record (sched.c), and how often it was used: both are in the tid */
 	struct gr_list all;		/* in carrier->all, from birth to death */
 	int *clear_tid;			/* set_tid_address, CLONE_CHILD_CLEARTID: cleared and woken when it ends */
 	void *robust;			/* struct robust_list_head *, or NULL */
@@ -69,11 +71,11 @@ struct gr_greenlet {
 	int thrown;			/* an errno value for its next wait, or 0 */
 	uint8_t killed;			/* its waits fail with ECANCELED */
 	uint8_t futex_told;		/* a futex wait has ended for what limits it: the next one waits */
-	uint8_t hold;			/* GR_PARK_HOLD: for all its parks, whatever their flags */
 	bool service;			/* grove's own: a signal to the process is not for it */
 	bool worker;			/* made by the API to run its greenlets, one after another; nobody while .api is NULL */
 	uint8_t next_clone;		/* GR_CLONE_*: what the next thread it makes by pthread_create() is to be */
 	bool patched;			/* its blocking calls are green even where the program's are not */
+	uint16_t generation;
 	struct grove_greenlet *api;	/* its other half, if it was made by the API (api/greenlet.c) */
 	struct gr_place *in_line;	/* where it stands in line, or NULL */
 	struct grove_generator *generator;	/* whose body it is in, the innermost (api/generator.c) */

@@ -307,8 +307,10 @@ static long write_loop(struct gr_try *t, const struct iovec *user_iov, int n)
 		if (r > 0) {
 			done += r;
 			gr_iov_skip(&iov, (size_t)r);
-			if (!iov.n || t->f->kind == GR_KIND_DGRAM || !takes_pieces(t->f))
+			if (!iov.n || t->f->kind == GR_KIND_DGRAM || !takes_pieces(t->f)) {
+				gr_try_wrote(t);
 				break;
+			}
 		}
 		if (r == 0 || (r < 0 && r != -EAGAIN))
 			break;

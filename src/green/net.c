@@ -2,7 +2,8 @@
  * net.c - sockets: receive, send, accept, connect
  *
  * Receiving on a stream that came up short the last time parks before it tries: the socket is drained, and a request then costs one
- * receive instead of two.  Level-triggered readiness makes that safe: what arrived meanwhile is reported at the hub's next look.
+ * receive instead of two.  What arrived meanwhile is reported at the hub's next look: by level, or by an edge that has not been told of yet
+ * (gr_fd_level).
  */
 #include "green.h"
 #include "try.h"
@@ -11,6 +12,7 @@
 #include "../signal.h"
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -38,10 +40,15 @@ static bool known_drained(struct gr_try *t, int flags)
 	return t->f->drained && flags == 0 && gr_fd_blocking(t->f);
 }
 
-static void note_drained(struct gr_try *t, long r, size_t asked, int flags)
+static void note_drained(struct gr_try *t, long r, const void *buf, size_t asked, int flags)
 {
-	if (t->f && t->f->kind == GR_KIND_STREAM)
-		t->f->drained = flags == 0 && r > 0 && (size_t)r < asked;
+	struct gr_fd *f = t->f;
+
+	if (!f || f->kind != GR_KIND_STREAM)
+		return;
+	f->drained = flags == 0 && r > 0 && (size_t)r < asked;
+	if (f->drained && f->edges && GR_UNLIKELY(!gr_fd_trusts(f, buf, asked)))
+		gr_fd_level(f);
 }
 
 /* MSG_WAITALL on a stream: until it is full, or the end, an error or a signal comes with something already there. */
@@ -82,7 +89,7 @@ long green_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *fro
 		if (r == -EAGAIN && gr_try_ended(&t))
 			r = raw(SYS_recvfrom, t.w.fd, buf, n, flags, from, fromlen);
 	}
-	note_drained(&t, r, n, flags);
+	note_drained(&t, r, buf, n, flags);
 	gr_try_end(&t);
 	return r;
 }
@@ -179,8 +186,12 @@ long green_sendto(int fd, const void *buf, size_t n, int flags, const struct soc
 		r = raw(SYS_sendto, t.w.fd, (const char *)buf + sent, n - sent, flags | MSG_DONTWAIT | (sent ? MSG_NOSIGNAL : 0), to, tolen);
 		if (r >= 0) {
 			sent += (size_t)r;
-			if (sent >= n || t.f->kind != GR_KIND_STREAM || r == 0)
+			if (sent >= n || t.f->kind != GR_KIND_STREAM || r == 0) {
+				gr_try_wrote(&t);
 				break;
+			}
+			if (gr_fd_edge_passed(t.f))
+				continue;
 		} else if (r != -EAGAIN) {
 			break;
 		}
@@ -204,8 +215,9 @@ static long send_rest(struct gr_try *t, const struct msghdr *msg, long sent, int
 	gr_iov_skip(&iov, (size_t)sent);
 	m.msg_control = NULL;
 	m.msg_controllen = 0;
+	r = sent;
 	while (iov.n && gr_iov_bytes(&iov)) {
-		r = gr_try_wait(t);
+		r = r > 0 && gr_fd_edge_passed(t->f) ? 0 : gr_try_wait(t);
 		if (r < 0)
 			break;
 		m.msg_iov = iov.v;
@@ -218,6 +230,8 @@ static long send_rest(struct gr_try *t, const struct msghdr *msg, long sent, int
 			gr_iov_skip(&iov, (size_t)r);
 		}
 	}
+	if (!iov.n || !gr_iov_bytes(&iov))
+		gr_try_wrote(t);
 	gr_iov_free(&iov);
 	return sent;
 }
@@ -234,6 +248,8 @@ long green_sendmsg(int fd, const struct msghdr *msg, int flags)
 	while (r == -EAGAIN && (r = gr_try_wait(&t)) == 0);
 	if (r > 0 && t.f->kind == GR_KIND_STREAM)
 		r = send_rest(&t, msg, r, flags);
+	else if (r > 0)
+		gr_try_wrote(&t);
 	gr_try_end(&t);
 	return r;
 }
@@ -266,9 +282,15 @@ long green_sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 
 static long accepted(struct gr_fd *listener, long fd, int flags)
 {
+	struct gr_fd *f;
+
 	/* timeouts are inherited from the listener: let the table look for itself */
-	if (fd >= 0 && listener->timeo[GR_READ] == GR_NEVER && listener->timeo[GR_WRITE] == GR_NEVER)
-		gr_fd_born((int)fd, listener->kind, (flags & SOCK_NONBLOCK) != 0);
+	if (fd < 0 || listener->timeo[GR_READ] != GR_NEVER || listener->timeo[GR_WRITE] != GR_NEVER)
+		return fd;
+	gr_fd_born((int)fd, listener->kind, (flags & SOCK_NONBLOCK) != 0);
+	f = gr_fd_peek((int)fd);
+	if (f)
+		f->edges = f->tcp = listener->tcp;
 	return fd;
 }
 
@@ -378,8 +400,10 @@ long green_listen(int fd, int backlog)
 	long r = raw(SYS_listen, fd, backlog);
 	struct gr_fd *f = r == 0 ? gr_fd_get(fd) : NULL;
 
-	if (f)
+	if (f) {
 		f->listening = true;
+		gr_fd_level(f);
+	}
 	return r;
 }
 
@@ -388,12 +412,22 @@ static enum gr_fd_kind kind_of_type(int type)
 	return (type & 0xf) == SOCK_STREAM ? GR_KIND_STREAM : GR_KIND_DGRAM;
 }
 
+static bool is_tcp(int domain, int type, int protocol)
+{
+	return (domain == AF_INET || domain == AF_INET6) && (type & 0xf) == SOCK_STREAM && (protocol == 0 || protocol == IPPROTO_TCP);
+}
+
 long green_socket(int domain, int type, int protocol)
 {
 	long fd = raw(SYS_socket, domain, type, protocol);
+	struct gr_fd *f;
 
-	if (fd >= 0)
-		gr_fd_born((int)fd, kind_of_type(type), (type & SOCK_NONBLOCK) != 0);
+	if (fd < 0)
+		return fd;
+	gr_fd_born((int)fd, kind_of_type(type), (type & SOCK_NONBLOCK) != 0);
+	f = gr_fd_peek((int)fd);
+	if (f)
+		f->edges = f->tcp = is_tcp(domain, type, protocol);
 	return fd;
 }
 
@@ -413,5 +447,7 @@ long green_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 
 	if (r == 0 && level == SOL_SOCKET)
 		gr_fd_option_changed(fd, name);
+	if (r == 0 && level == IPPROTO_TCP && name == TCP_ULP && gr_fd_get(fd))
+		gr_fd_no_edges(gr_fd_get(fd));
 	return r;
 }

@@ -43,6 +43,13 @@ static inline void gr_try_end(struct gr_try *t)
 		gr_fd_wait_end(&t->w);
 }
 
+/* All is written that was to be. */
+static inline void gr_try_wrote(struct gr_try *t)
+{
+	if (GR_UNLIKELY(t->waited && t->f))
+		gr_fd_room_left(t->f);
+}
+
 static inline bool gr_is_socket(const struct gr_fd *f)
 {
 	return f->kind == GR_KIND_STREAM || f->kind == GR_KIND_DGRAM;
