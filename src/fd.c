@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -66,16 +68,32 @@ static gr_time socket_timeout(int fd, int option)
 	return GR_SEC(tv.tv_sec) + GR_US(tv.tv_usec);
 }
 
+static int option(int fd, int name)
+{
+	int value = 0;
+	socklen_t n = sizeof(value);
+
+	raw(SYS_getsockopt, fd, SOL_SOCKET, name, &value, &n);
+	return value;
+}
+
+/* May it be watched by edges?  Not if it was given another reader before we knew it, or may have been: see gr_fd_level(). */
+static bool is_plain_tcp(int fd)
+{
+	int domain = option(fd, SO_DOMAIN);
+	char ulp[16] = "";
+	socklen_t n = sizeof(ulp);
+
+	return (domain == AF_INET || domain == AF_INET6) && option(fd, SO_PROTOCOL) == IPPROTO_TCP && option(fd, SO_RCVLOWAT) == 1 &&
+	       raw(SYS_getsockopt, fd, IPPROTO_TCP, TCP_ULP, ulp, &n) == 0 && (n == 0 || !ulp[0]);
+}
+
 static void look_at_socket(struct gr_fd *f)
 {
-	int type = 0, listening = 0;
-	socklen_t n = sizeof(int);
-
-	raw(SYS_getsockopt, f->fd, SOL_SOCKET, SO_TYPE, &type, &n);
-	n = sizeof(int);
-	raw(SYS_getsockopt, f->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n);
-	f->kind = type == SOCK_STREAM ? GR_KIND_STREAM : GR_KIND_DGRAM;
-	f->listening = listening;
+	f->kind = option(f->fd, SO_TYPE) == SOCK_STREAM ? GR_KIND_STREAM : GR_KIND_DGRAM;
+	f->listening = option(f->fd, SO_ACCEPTCONN) != 0;
+	f->tcp = is_plain_tcp(f->fd);
+	f->edges = f->tcp && !f->listening;
 	f->timeo[GR_READ] = socket_timeout(f->fd, SO_RCVTIMEO);
 	f->timeo[GR_WRITE] = socket_timeout(f->fd, SO_SNDTIMEO);
 }

@@ -1,7 +1,7 @@
 /*
  * poller.c - parking on many descriptors at once
  *
- * Three ways, from cheap to sure.  (1) A waiter on each descriptor, which the hub watches anyway: for interest that libev can express.
+ * Three ways, from cheap to sure.  (1) A waiter on each descriptor, which the hub watches anyway: for interest in reading and writing.
  * (2) A temporary epoll descriptor with the exact events of each, parked on as one: for POLLPRI and the like.  (3) The call on a kernel
  * thread: for what epoll cannot tell either (select() does not count a hang-up as writable, epoll always reports it).
  */
@@ -99,9 +99,9 @@ void gr_poller_scratch_free(void *p, size_t size)
 
 /* --- (1) a waiter on each ------------------------------------------------------------------------------------------------- */
 
-/* libev knows readable and writable; errors and hang-ups it reports as both.  RDHUP comes with IN, RDNORM and WRNORM with IN and OUT,
+/* The hub knows readable and writable; errors and hang-ups it takes for both.  RDHUP comes with IN, RDNORM and WRNORM with IN and OUT,
  * but not the other way round: an eventfd knows no RDNORM. */
-static bool libev_can(const struct pollfd *pfd)
+static bool hub_can(const struct pollfd *pfd)
 {
 	unsigned more = pfd->events & ~(POLLIN | POLLOUT | POLLERR | POLLHUP | POLLNVAL);
 
@@ -114,10 +114,10 @@ static bool libev_can(const struct pollfd *pfd)
 	return !more && (pfd->events & (POLLIN | POLLOUT));
 }
 
-static bool libev_can_all(const struct gr_poller *p)
+static bool hub_can_all(const struct gr_poller *p)
 {
 	for (size_t i = 0; i < p->n; i++)
-		if (!libev_can(&p->fds[i]))
+		if (!hub_can(&p->fds[i]))
 			return false;
 	return true;
 }
@@ -250,7 +250,7 @@ static long park_until_ready(struct gr_poller *p)
 	do {
 		if (gr_poller_interrupted())
 			return -EINTR;
-		if (p->ep < 0 && (p->misled >= MISLED_MAX || !libev_can_all(p)) && open_epoll(p) < 0)
+		if (p->ep < 0 && (p->misled >= MISLED_MAX || !hub_can_all(p)) && open_epoll(p) < 0)
 			return offload(p);
 		r = p->ep >= 0 ? park_on_epoll(p) : park_on_each(p);
 		if (r == -EBADF && p->ep >= 0)
