@@ -11,7 +11,7 @@
 #include "../src/raw.h"
 #include <elf.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <linux/limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
