@@ -1,47 +1,50 @@
 /*
  * timer.c - a four-way heap: half as deep as a binary one, so adding, much the most frequent, compares half as often
  *
- * Places are counted from 1 so that pos 0 can mean "in no heap"; the children of place p are 4p-2 ... 4p+1.
+ * Places are counted from 1 so that pos 0 can mean "in no heap"; the children of place p are 4p-2 ... 4p+1.  Place p lies at index p+2, so
+ * that the first of four children is at a multiple of 64 bytes.
  */
 #include "timer.h"
 #include "raw.h"
 #include <errno.h>
 #include <sys/mman.h>
 
-#define FIRST_SIZE (GR_PAGE / sizeof(struct gr_timer *))
+#define AHEAD		2u		/* of place 0, which is none */
+#define FIRST_SIZE	(GR_PAGE / sizeof(struct gr_timer_place))
+_Static_assert(4 * sizeof(struct gr_timer_place) == 64, "four children are a cache line");
 
-static bool before(const struct gr_timer *a, const struct gr_timer *b)
+static struct gr_timer_place *at(const struct gr_timers *h, uint32_t pos)
 {
-	return a->at != b->at ? a->at < b->at : a->seq < b->seq;
+	return &h->heap[pos + AHEAD];
 }
 
-static struct gr_timer *at(const struct gr_timers *h, uint32_t pos)
+static bool before(const struct gr_timer_place *a, const struct gr_timer_place *b)
 {
-	return h->heap[pos - 1];
+	return a->at != b->at ? a->at < b->at : a->t->seq < b->t->seq;
 }
 
-static void put(struct gr_timers *h, uint32_t pos, struct gr_timer *t)
+static void put(struct gr_timers *h, uint32_t pos, struct gr_timer_place it)
 {
-	h->heap[pos - 1] = t;
-	t->pos = pos;
+	*at(h, pos) = it;
+	it.t->pos = pos;
 }
 
-/* Place @pos is free: find where @t belongs on the way up from it, moving later ones down. */
-static void rise(struct gr_timers *h, uint32_t pos, struct gr_timer *t)
+/* Place @pos is free: find where @it belongs on the way up from it, moving later ones down. */
+static void rise(struct gr_timers *h, uint32_t pos, struct gr_timer_place it)
 {
 	while (pos > 1) {
 		uint32_t parent = (pos + 2) / 4;
 
-		if (!before(t, at(h, parent)))
+		if (!before(&it, at(h, parent)))
 			break;
-		put(h, pos, at(h, parent));
+		put(h, pos, *at(h, parent));
 		pos = parent;
 	}
-	put(h, pos, t);
+	put(h, pos, it);
 }
 
 /* The same on the way down, moving earlier ones up. */
-static void sink(struct gr_timers *h, uint32_t pos, struct gr_timer *t)
+static void sink(struct gr_timers *h, uint32_t pos, struct gr_timer_place it)
 {
 	for (;;) {
 		uint64_t child = 4 * (uint64_t)pos - 2, end = child + 4 <= h->used ? child + 4 : (uint64_t)h->used + 1;
@@ -53,12 +56,12 @@ static void sink(struct gr_timers *h, uint32_t pos, struct gr_timer *t)
 		for (uint64_t c = child + 1; c < end; c++)
 			if (before(at(h, (uint32_t)c), at(h, least)))
 				least = (uint32_t)c;
-		if (!before(at(h, least), t))
+		if (!before(at(h, least), &it))
 			break;
-		put(h, pos, at(h, least));
+		put(h, pos, *at(h, least));
 		pos = least;
 	}
-	put(h, pos, t);
+	put(h, pos, it);
 }
 
 static int grow(struct gr_timers *h)
@@ -74,36 +77,36 @@ static int grow(struct gr_timers *h)
 		p = raw(SYS_mremap, h->heap, bytes, 2 * bytes, MREMAP_MAYMOVE, 0);
 	if (raw_failed(p))
 		return -ENOMEM;
-	h->heap = (struct gr_timer **)p;
+	h->heap = (struct gr_timer_place *)p;
 	h->size = h->size == 0 ? FIRST_SIZE : 2 * h->size;
 	return 0;
 }
 
 int gr_timer_add(struct gr_timers *h, struct gr_timer *t)
 {
-	if (h->used == h->size) {
+	if (h->used + 1 + AHEAD >= h->size) {
 		int r = grow(h);
 
 		if (r < 0)
 			return r;
 	}
 	t->seq = h->seq++;
-	rise(h, ++h->used, t);
+	rise(h, ++h->used, (struct gr_timer_place){ t->at, t });
 	return 0;
 }
 
 void gr_timer_del(struct gr_timers *h, struct gr_timer *t)
 {
 	uint32_t pos = t->pos;
-	struct gr_timer *last;
+	struct gr_timer_place last;
 
 	if (pos == 0)
 		return;
 	t->pos = 0;
-	last = at(h, h->used--);
-	if (last == t)
+	last = *at(h, h->used--);
+	if (last.t == t)
 		return;
-	if (pos > 1 && before(last, at(h, (pos + 2) / 4)))
+	if (pos > 1 && before(&last, at(h, (pos + 2) / 4)))
 		rise(h, pos, last);
 	else
 		sink(h, pos, last);
@@ -120,8 +123,8 @@ unsigned gr_timers_run(struct gr_timers *h, gr_time now)
 	uint64_t end = h->seq;
 	unsigned fired = 0;
 
-	while (h->used > 0 && at(h, 1)->at <= now && at(h, 1)->seq < end) {
-		struct gr_timer *t = at(h, 1);
+	while (h->used > 0 && at(h, 1)->at <= now && at(h, 1)->t->seq < end) {
+		struct gr_timer *t = at(h, 1)->t;
 
 		gr_timer_del(h, t);
 		t->fire(t);

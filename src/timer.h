@@ -3,6 +3,9 @@
  *
  * Adding, removing and finding the earliest cost O(log n), O(log n) and O(1); a timer knows its place, so removing never searches.
  * Timers with equal deadlines fire in the order in which they were added.  Not thread-safe: a heap belongs to one carrier.
+ *
+ * The heap holds each deadline beside the pointer, and the four children of a place fill one cache line: with 100,000 sleepers the timers
+ * themselves are far apart, and a way down the heap that read them would miss the cache four times at each step instead of once.
  */
 #ifndef GR_TIMER_H
 #define GR_TIMER_H
@@ -16,9 +19,15 @@ struct gr_timer {
 	void (*fire)(struct gr_timer *);	/* called by gr_timers_run() after the timer has left the heap */
 };
 
+struct gr_timer_place {
+	gr_time at;		/* as in the timer */
+	struct gr_timer *t;
+};
+
 struct gr_timers {
-	struct gr_timer **heap;	/* grows by doubling; memory from mmap, never from malloc */
-	uint32_t used, size;
+	struct gr_timer_place *heap;	/* grows by doubling; memory from mmap, never from malloc */
+	uint32_t used;
+	uint32_t size;		/* for how many there is memory; some at the beginning are left free, see timer.c */
 	uint64_t seq;
 };
 
