@@ -1,8 +1,9 @@
 /*
  * stack.c - size classes, regions, slots
  *
- * A region is mapped PROT_NONE and made accessible slot by slot when first used.  So nothing is committed (overcommit_memory=2) or
- * locked and filled (mlockall(MCL_FUTURE)) before it is wanted, and neighbouring slots still are one mapping to the kernel.
+ * A region is mapped PROT_NONE and made accessible slot by slot, or a few at once, when first used.  So little is committed
+ * (overcommit_memory=2) or locked and filled (mlockall(MCL_FUTURE)) before it is wanted, and neighbouring slots still are one mapping to
+ * the kernel.
  */
 #include "stack.h"
 #include "raw.h"
@@ -22,6 +23,7 @@
 #define REGION_SLOTS	1024u
 #define REGION_SLOTS_BIG 128u			/* PT_OFFSET + 128 * PT_DRIFT < PT_SPAN */
 #define CHUNK		((size_t)64 << 10)
+#define OPEN_AT_ONCE	16u		/* slots that are made accessible together */
 
 struct class {
 	struct class *next;		/* most recently used first */
@@ -36,7 +38,8 @@ struct class {
 struct gr_region {
 	char *base;			/* of slot 0 */
 	struct class *class;
-	uint32_t slots, used;		/* slots [0, used) were handed out at least once */
+	uint32_t slots, used;		/* slots [0, used) were handed out at least once, */
+	uint32_t open;			/* and [used, open) are accessible, with their guards */
 	struct gr_slot slot[];
 };
 
@@ -45,6 +48,8 @@ static struct {
 	struct gr_region **regions;	/* by address */
 	uint32_t n_regions, room;
 	char *chunk, *chunk_end;	/* where records come from; never given back */
+	struct gr_slot *last;		/* what slot_at() said last, and where that slot begins */
+	char *last_base;
 	struct gr_stack_stats stats;
 } pool;
 
@@ -209,20 +214,43 @@ static char *slot_base(const struct gr_slot *s)
 	return s->region->base + (size_t)(s - s->region->slot) * s->region->class->stride;
 }
 
-/* Make a slot accessible above its guard.  Also with its guard, if the kernel can guard without a mapping of its own (it cannot
- * in locked memory, either). */
-static int slot_open(struct class *c, char *base)
+/* The guard of an accessible slot, if the kernel can guard without a mapping of its own (it cannot in locked memory, either). */
+static int guard_slot(const struct class *c, char *base)
 {
-	long r = raw(SYS_mprotect, base, c->stride, PROT_READ | PROT_WRITE);
+	pool.stats.guard_by_madvise = raw(SYS_madvise, base, c->guard, MADV_GUARD_INSTALL) == 0;
+	return pool.stats.guard_by_madvise ? 0 : (int)raw(SYS_mprotect, base, c->guard, PROT_NONE);
+}
 
-	if (r == 0 && raw(SYS_madvise, base, c->guard, MADV_GUARD_INSTALL) == 0) {
-		pool.stats.guard_by_madvise = true;
-		return 0;
+/*
+ * How many to make accessible at once: one system call for all costs no more than for one, and it is half of what a fresh stack costs
+ * before it is touched.  What is accessible counts as committed (overcommit_memory=2), and is filled in locked memory, so it is never
+ * more than a sixteenth of what is in use.
+ */
+static uint32_t worth_opening(const struct gr_region *r)
+{
+	size_t n = pool.stats.guard_by_madvise ? pool.stats.in_use / 16 : 1;
+
+	n = n < 1 ? 1 : n > OPEN_AT_ONCE ? OPEN_AT_ONCE : n;
+	return n < r->slots - r->used ? (uint32_t)n : r->slots - r->used;
+}
+
+/* All slots up to the next one to be handed out, at least, are accessible then. */
+static int slots_open(struct gr_region *r)
+{
+	struct class *c = r->class;
+	char *base = r->base + r->used * c->stride;
+	uint32_t n = worth_opening(r);
+	int error = (int)raw(SYS_mprotect, base, n * c->stride, PROT_READ | PROT_WRITE);
+
+	if (error < 0 && n > 1) {
+		n = 1;
+		error = (int)raw(SYS_mprotect, base, c->stride, PROT_READ | PROT_WRITE);
 	}
-	pool.stats.guard_by_madvise = false;
-	if (r == 0)
-		r = raw(SYS_mprotect, base, c->guard, PROT_NONE);
-	return (int)r;
+	for (uint32_t i = 0; i < n && error == 0; i++) {
+		error = guard_slot(c, base + i * c->stride);
+		r->open += error == 0;
+	}
+	return r->open > r->used ? 0 : error;
 }
 
 static struct gr_slot *slot_fresh(struct class *c, int *ret_error)
@@ -236,7 +264,7 @@ static struct gr_slot *slot_fresh(struct class *c, int *ret_error)
 			return NULL;
 		r = c->newest;
 	}
-	*ret_error = slot_open(c, r->base + r->used * c->stride);
+	*ret_error = r->open > r->used ? 0 : slots_open(r);
 	if (*ret_error < 0)
 		return NULL;
 	s = &r->slot[r->used++];
@@ -275,8 +303,9 @@ static struct gr_slot *slot_new(struct class *c, int *ret_error)
 static struct gr_stack stack_of(struct gr_slot *s)
 {
 	struct class *c = s->region->class;
+	char *base = s == pool.last ? pool.last_base : slot_base(s);
 
-	return (struct gr_stack){ .lo = slot_base(s) + c->stride - c->size, .size = c->size, .slot = s };
+	return (struct gr_stack){ .lo = base + c->stride - c->size, .size = c->size, .slot = s };
 }
 
 int gr_stack_new(size_t size, size_t guard, struct gr_stack *ret_stack)
@@ -326,15 +355,26 @@ void gr_stack_free(struct gr_stack *stack)
 	pool.stats.warm++;
 }
 
-/* The slot that @addr lies in, if it was ever handed out. */
+/*
+ * The slot that @addr lies in, if it was ever handed out.  A thread's is asked for half a dozen times between its birth and its end, so the
+ * last answer is kept: a slot never moves.
+ */
 static struct gr_slot *slot_at(const char *addr)
 {
-	long at = region_below(addr);
-	struct gr_region *r = at < 0 ? NULL : pool.regions[at];
+	struct gr_region *r;
+	size_t n;
+	long at;
 
-	if (!r || (size_t)(addr - r->base) / r->class->stride >= r->used)
+	if (pool.last && (size_t)(addr - pool.last_base) < pool.last->region->class->stride)
+		return pool.last;
+	at = region_below(addr);
+	r = at < 0 ? NULL : pool.regions[at];
+	n = r ? (size_t)(addr - r->base) / r->class->stride : 0;
+	if (!r || n >= r->used)
 		return NULL;
-	return &r->slot[(size_t)(addr - r->base) / r->class->stride];
+	pool.last = &r->slot[n];
+	pool.last_base = r->base + n * r->class->stride;
+	return pool.last;
 }
 
 bool gr_stack_at(const void *addr, struct gr_stack *ret_stack)

@@ -234,6 +234,53 @@ static void limited_child(void)
 	CHECK(gr_stack_new(GR_PAGE, SIZE_MAX, &again) == -ENOMEM);
 }
 
+/* Slots are made accessible a few at once, but never more than a sixteenth of those in use, and one by one where a limit forbids more. */
+static size_t data_kb(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	unsigned long kb = 0;
+	char line[128];
+
+	CHECK(status);
+	while (fgets(line, sizeof(line), status))
+		sscanf(line, "VmData: %lu", &kb);
+	fclose(status);
+	return kb;
+}
+
+static void many_at_once_child(void)
+{
+	enum { N = 1000, KB = 64 };
+	static struct gr_stack s[N];
+	size_t before = data_kb(), grown;
+	struct rlimit limit;
+	int n = N;
+
+	for (int i = 0; i < N; i++)
+		CHECK(gr_stack_new(KB << 10, GR_PAGE, &s[i]) == 0);
+	for (int i = 0; i < N; i++) {
+		CHECK(writable(s[i].lo) && writable(s[i].lo + s[i].size - 1));
+		CHECK(gr_stack_is_guard(s[i].lo - 1) && !writable(s[i].lo - 1));
+	}
+	grown = data_kb() - before;
+	CHECK(grown >= N * KB && grown <= (N + N / 16) * (KB + 4) + 1024);
+	limit.rlim_cur = limit.rlim_max = (data_kb() + 8 * (KB + 4)) << 10;
+	CHECK(setrlimit(RLIMIT_DATA, &limit) == 0);
+	while (n < N + 100 && gr_stack_new(KB << 10, GR_PAGE, &s[0]) == 0) {
+		CHECK(writable(s[0].lo) && !writable(s[0].lo - 1));
+		n++;
+	}
+	CHECK(n >= N + 4 && n < N + 100);
+	gr_stack_free(&s[1]);
+	CHECK(gr_stack_new(KB << 10, GR_PAGE, &s[1]) == 0);
+}
+
+static void many_at_once(void **state)
+{
+	(void)state;
+	in_child(many_at_once_child);
+}
+
 static void address_space_limit_is_enomem(void **state)
 {
 	(void)state;
@@ -342,6 +389,7 @@ int main(void)
 		cmocka_unit_test(only_so_many_stay_warm),
 		cmocka_unit_test(few_threads_reserve_little),
 		cmocka_unit_test(address_space_limit_is_enomem),
+		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(locked_memory_is_guarded_too),
 		cmocka_unit_test(guards_survive_a_fork),
 		cmocka_unit_test(each_in_use_is_visited),
