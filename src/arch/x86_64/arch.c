@@ -10,9 +10,17 @@
 #include <ucontext.h>
 
 uint8_t gr_arch_wrfsbase;		/* switch.S: the FS base may be written without a system call */
-uint8_t gr_arch_xsave;			/* 2: XSAVEC, 1: XSAVE, 0: FXSAVE only */
+uint8_t gr_arch_xsave;			/* 3: XSAVEC, and XGETBV tells what is in use, 2: XSAVEC, 1: XSAVE, 0: FXSAVE only */
 uint32_t gr_arch_xsize = 512;		/* bytes of the vector state's area */
-uint64_t gr_arch_xmask;			/* the components kept in it */
+uint64_t gr_arch_xmask;			/* the components kept in it, */
+uint32_t gr_arch_xbeside;		/* those of them beside SSE, */
+uint32_t gr_arch_xothers;		/* and those of these that switch.S cannot move by itself: not the mask registers and zmm16 to zmm31 */
+
+/* An area in which all components have their initial state.  In the compacted format MXCSR belongs to SSE, which is not loaded from it. */
+struct {
+	uint8_t legacy[512];
+	uint64_t in_use, format, reserved[6];
+} gr_arch_xinitial __attribute__((aligned(64)));
 
 uint8_t gr_gate_green[65536];
 
@@ -22,6 +30,12 @@ void gr_frame_start(void);
 void gr_clone_start(void);
 
 #define HWCAP2_FSGSBASE	GR_BIT(1)
+#define XSAVE_XSAVEC	GR_BIT(1)	/* CPUID 0xd, 1 */
+#define XSAVE_XGETBV	GR_BIT(2)
+#define XCOMP_SSE	GR_BIT(1)
+#define XCOMP_MASKS	GR_BIT(5)
+#define XCOMP_HIGH_ZMM	GR_BIT(7)
+#define XCOMP_COMPACTED	(1ull << 63)
 #define XCOMP_PKRU	(1ull << 9)
 #define XCOMP_AMX	(3ull << 17)	/* 8 KiB; no code keeps tiles across a system call */
 #define XSAVE_LEGACY	576u		/* x87, SSE and the header */
@@ -71,12 +85,16 @@ int gr_arch_init(void)
 			gr_arch_xsize = a + b;
 	}
 	__cpuid_count(0xd, 1, a, b, c, d);
-	if (a & 2)
-		gr_arch_xsave = 2;	/* the compacted format is never larger */
-	if (!(((uint64_t)hi << 32 | lo) & XCOMP_PKRU))
+	if (a & XSAVE_XSAVEC)
+		gr_arch_xsave = (a & XSAVE_XGETBV) && !hi ? 3 : 2;	/* the compacted format is never larger */
+	gr_arch_xbeside = gr_arch_xothers = (uint32_t)gr_arch_xmask & ~XCOMP_SSE;
+	gr_arch_xinitial.format = XCOMP_COMPACTED | gr_arch_xmask;
+	if (!(lo & (XCOMP_PKRU | XCOMP_MASKS)))
 		return 0;
 	__cpuid_count(7, 0, a, b, c, d);
-	if (!(c & bit_OSPKE))
+	if ((lo & XCOMP_MASKS) && (b & bit_AVX512BW))
+		gr_arch_xothers &= ~(XCOMP_MASKS | XCOMP_HIGH_ZMM);
+	if (!(lo & XCOMP_PKRU) || !(c & bit_OSPKE))
 		return 0;
 	__cpuid_count(0xd, 9, a, b, c, d);
 	pkru_at = b;

@@ -11,6 +11,10 @@
 #define RED_ZONE	128
 #define THUNK_RAW	10
 #define THUNK_AFTER	(THUNK_RAW + 2)		/* behind the thunk's own syscall instruction */
+#define ARITHMETIC	0x8d5			/* flags: CF PF AF ZF SF OF, */
+#define OF		0x800
+#define DF		0x400
+#define USUAL		0x202			/* and what the others are unless something special is going on */
 
 	.text
 	.globl	gr_gate
@@ -43,8 +47,10 @@ gr_gate:
 	.cfi_adjust_cfa_offset 8
 2:	pushfq
 	.cfi_adjust_cfa_offset 8
+	testb	$DF >> 8, 1(%rsp)
+	jz	3f
 	cld
-	pushq	%rax
+3:	pushq	%rax
 	.cfi_adjust_cfa_offset 8
 	pushq	%rdi
 	.cfi_adjust_cfa_offset 8
@@ -119,7 +125,33 @@ gr_gate_leave:
 	popq	%rdi
 	.cfi_adjust_cfa_offset -8
 	.cfi_same_value rdi
+	/*
+	 * popfq takes 20 cycles, as much as all else here, because it may set what only a debugger or the kernel ever changes.  Unless one of
+	 * those is to be set, which none is but the fixed bit and the interrupt flag, an addition that overflows sets OF, and sahf the others.
+	 */
+	movl	8(%rsp), %ecx
+	movl	%ecx, %eax
+	andl	$~ARITHMETIC, %eax
+	cmpl	$USUAL, %eax
+	jne	5f
+	movl	%ecx, %eax
+	shll	$8, %eax
+	andl	$OF, %ecx
+	shll	$20, %ecx
+	addl	%ecx, %ecx
+	sahf
 	popq	%rax
+	.cfi_adjust_cfa_offset -8
+	leaq	8(%rsp), %rsp
+	.cfi_adjust_cfa_offset -8
+	popq	%rcx
+	.cfi_adjust_cfa_offset -8
+	.cfi_remember_state
+	.cfi_register rip, rcx
+	ret
+	.cfi_restore_state
+	.cfi_adjust_cfa_offset 24
+5:	popq	%rax
 	.cfi_adjust_cfa_offset -8
 	popfq
 	.cfi_adjust_cfa_offset -8
