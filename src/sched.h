@@ -74,6 +74,7 @@ struct gr_greenlet {
 	bool service;			/* grove's own: a signal to the process is not for it */
 	bool worker;			/* made by the API to run its greenlets, one after another; nobody while .api is NULL */
 	uint8_t next_clone;		/* GR_CLONE_*: what the next thread it makes by pthread_create() is to be */
+	bool makes_thread;		/* is about to, and libc will block all signals for a moment: gr_signal_block_for_clone() */
 	bool patched;			/* its blocking calls are green even where the program's are not */
 	uint16_t generation;
 	struct grove_greenlet *api;	/* its other half, if it was made by the API (api/greenlet.c) */

@@ -82,6 +82,9 @@ void gr_signal_set_mask(uint64_t mask);
 void gr_signal_set_mask_until_return(uint64_t mask);
 void gr_signal_restore_mask(void);
 
+/* Block all, without a word to the kernel, for the few instructions until libc has cloned a thread. */
+void gr_signal_block_for_clone(void);
+
 /* The kernel is to block exactly those of @set that the current greenlet blocks, as long as it asks for itself: until _inexact(). */
 void gr_signal_exact(uint64_t set);
 void gr_signal_inexact(void);
@@ -131,6 +134,9 @@ void gr_signal_service(struct gr_greenlet *g, bool service);
 
 /* @g is used anew, with @mask; what is pending for it is forgotten.  Not for the current greenlet unless it goes on to park. */
 void gr_signal_renew(struct gr_greenlet *g, uint64_t mask);
+
+/* @g, a worker, the current one, has nothing to do until gr_signal_renew(); @close is to renew all that rest, with everything blocked. */
+void gr_signal_rest(struct gr_greenlet *g, void (*close)(void));
 
 /* Has the program a handler for a signal that may come from outside? */
 bool gr_signal_any_handler(void);

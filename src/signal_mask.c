@@ -8,6 +8,7 @@
 #include "signal_parts.h"
 
 static struct gr_tally open;		/* who lets what in; grove's own greenlets do not count */
+static void (*close_idle)(void);	/* some that rest are counted */
 
 /* --- counting ------------------------------------------------------------------------------------------------------------- */
 
@@ -95,6 +96,30 @@ void gr_signal_inexact(void)
 
 /* --- the greenlets' ------------------------------------------------------------------------------------------------------- */
 
+/* They are no longer like the main greenlet. */
+static void close_resting(void)
+{
+	void (*fn)(void) = close_idle;
+
+	close_idle = NULL;
+	fn();
+}
+
+/*
+ * A worker between two greenlets lets nothing in.  To take it out of the counts and put it in again costs more than both switches.  But as
+ * long as the main greenlet lets in the same, it makes no difference to any of them whether one more is counted: so it stays, and is
+ * only taken out when the main greenlet's mask is about to change, by @close, which makes all that rest block everything.
+ */
+void gr_signal_rest(struct gr_greenlet *g, void (*close)(void))
+{
+	const struct gr_greenlet *main = gr_carrier()->main;
+
+	if (GR_LIKELY(g->sigmask == main->sigmask && main->state != GR_DEAD && !main->service && !g->claims && gr_list_empty(&g->signals)))
+		close_idle = close;
+	else
+		gr_signal_renew(g, ALL_SIGNALS);
+}
+
 void gr_signal_mask_of(struct gr_greenlet *g, uint64_t mask)
 {
 	uint64_t was = g->sigmask;
@@ -102,6 +127,8 @@ void gr_signal_mask_of(struct gr_greenlet *g, uint64_t mask)
 	mask &= ~UNBLOCKABLE;
 	if (mask == was)
 		return;
+	if (GR_UNLIKELY(close_idle != NULL) && g == gr_carrier()->main)
+		close_resting();
 	g->sigmask = mask;
 	if (!g->service) {
 		gr_tally_add(&open, was & ~mask);
@@ -120,6 +147,17 @@ void gr_signal_set_mask(uint64_t mask)
 	gr_signal_apply();
 	if (gr_signal_pending())
 		c->todo |= GR_TODO_SIGNAL;
+}
+
+/*
+ * libc's pthread_create() blocks everything while it clones, so that the new thread begins that way.  Where the others block a signal, too,
+ * the kernel would have to be told, and told again when it is over: two system calls for each thread, half of all it costs.  It is not:
+ * what comes in between is pending here, as always when the kernel lets a signal in that its greenlet blocks.  Only a default
+ * action is taken at once; nobody can tell that from one that came before.  Any other change of a mask tells the kernel all.
+ */
+void gr_signal_block_for_clone(void)
+{
+	gr_signal_mask_of(gr_carrier()->current, ALL_SIGNALS);
 }
 
 void gr_signal_set_mask_until_return(uint64_t mask)
@@ -161,6 +199,8 @@ void gr_signal_born(struct gr_greenlet *g)
 
 void gr_signal_dead(struct gr_greenlet *g)
 {
+	if (GR_UNLIKELY(close_idle != NULL) && g == gr_carrier()->main)
+		close_resting();
 	if (!g->service)
 		gr_tally_drop(&open, ~g->sigmask);
 	gr_signal_wait_ends(g);
@@ -191,6 +231,7 @@ void gr_signal_mask_fork_child(void)
 {
 	struct gr_greenlet *g = gr_carrier()->current;
 
+	close_idle = NULL;
 	open = (struct gr_tally){ 0 };
 	if (!g->service)
 		gr_tally_add(&open, ~g->sigmask);

@@ -235,9 +235,10 @@ int gr_signal_send(struct gr_greenlet *g, int sig, const siginfo_t *info)
 
 /* --- for the process ------------------------------------------------------------------------------------------------------------ */
 
+/* A worker without a greenlet does not, whatever its mask: gr_signal_rest(). */
 static bool wants(const struct gr_greenlet *g, uint64_t bit)
 {
-	return g->state != GR_DEAD && !g->service && (lets_in(g, bit) || (g->waits_for & bit));
+	return g->state != GR_DEAD && !g->service && (!g->worker || g->api) && (lets_in(g, bit) || (g->waits_for & bit));
 }
 
 /* The kernel prefers threads that have none to see to yet. */

@@ -89,6 +89,7 @@ int gr_thread_stack_new(size_t size, size_t guard, void **ret_lo)
 		stack.slot->owner = OWNER_THREAD;
 		stack.slot->fs = 0;
 		stack.slot->asked_guard = guard;
+		c->current->makes_thread = true;
 		*ret_lo = stack.lo;
 	}
 	leave(c);
@@ -102,6 +103,7 @@ void gr_thread_released(const void *thread)
 
 	if (!enter(c))
 		return;
+	c->current->makes_thread = false;	/* if it was never made */
 	if (find(thread, &stack))
 		gr_stack_free(&stack);
 	leave(c);

@@ -4,6 +4,7 @@
 #include "worker.h"
 #include "fiber.h"
 #include "tls.h"
+#include "../clock.h"
 #include "../raw.h"
 #include "../signal.h"
 #include "../threads.h"
@@ -12,13 +13,22 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define IDLE_MAX	1024
+#define IDLE_MAX	1024		/* are kept for ever, */
+#define IDLE_LONGER	GR_SEC(2)	/* more of them only if they are needed within that time; after it */
+#define END_AT_ONCE	256		/* end in a turn of the hub, */
+#define END_EVERY	GR_MS(20)	/* and others have the processor in between */
 #define TRIM_EVERY	128		/* greenlets after which a worker gives back what was used deep in its stack */
 #define KEEP		(64u * 1024)	/* of its top */
 
+/*
+ * A burst of greenlets leaves as many workers.  To make a thread costs ten times what a spawn costs, and more to end it, so a burst that
+ * comes again soon finds its workers there.  Those that nobody has needed for a while end, the oldest first: .unused is the least number
+ * that were idle at any moment since the timer was set.
+ */
 static struct {
 	struct gr_list idle;		/* the latest first: its stack is warm */
-	unsigned n;
+	unsigned n, unused;
+	struct gr_timer timer;		/* set while there are more than IDLE_MAX */
 } workers = { .idle = { &workers.idle, &workers.idle } };
 
 /* Not the program's: no signal is for it, and it is not counted where it matters whether anybody is left. */
@@ -39,7 +49,8 @@ bool gr_worker_take(struct grove_greenlet *rec)
 		return false;
 	w = gr_list_first(&workers.idle, struct gr_worker, idle);
 	gr_list_del(&w->idle);
-	workers.n--;
+	if (--workers.n < workers.unused)
+		workers.unused = workers.n;
 	w->rec = rec;
 	gr_signal_service(w->g, false);
 	gr_signal_renew(w->g, rec->sigmask);
@@ -61,22 +72,64 @@ static void trim(struct gr_worker *w)
 		raw(SYS_madvise, w->g->own_lo, w->g->own_size - KEEP, MADV_DONTNEED);
 }
 
+/* Those that are idle: gr_signal_rest(). */
+static void block_all(void)
+{
+	gr_list_each(it, &workers.idle)
+		gr_signal_renew(gr_container(it, struct gr_worker, idle)->g, ~0ull);
+}
+
+static void end_some(struct gr_timer *t);
+
+/* false: no memory for it. */
+static bool look_again_in(gr_time ns)
+{
+	workers.unused = workers.n;
+	workers.timer.fire = end_some;
+	workers.timer.at = gr_deadline(ns);
+	return gr_timer_add(&gr_carrier()->timers, &workers.timer) == 0;
+}
+
+/* In the hub. */
+static void end_some(struct gr_timer *t)
+{
+	unsigned unused = workers.unused, n;
+
+	(void)t;
+	for (n = 0; n < END_AT_ONCE && unused > IDLE_MAX; n++, unused--) {
+		struct gr_worker *w = gr_container(workers.idle.prev, struct gr_worker, idle);
+
+		gr_list_del(&w->idle);
+		workers.n--;
+		w->surplus = true;
+		gr_signal_renew(w->g, ~0ull);
+		gr_wake(w->g, 0);
+	}
+	if (workers.n > IDLE_MAX)
+		look_again_in(unused > IDLE_MAX ? END_EVERY : IDLE_LONGER);
+}
+
 /* Wait for the next greenlet; false: there are enough of us.  Inside. */
 static bool wait_for_work(struct gr_worker *w)
 {
 	struct gr_carrier *c = gr_carrier();
 
-	if (workers.n >= IDLE_MAX || w->stack_size != GROVE_STACK_SIZE)
+	if (w->stack_size != GROVE_STACK_SIZE)
+		return false;
+	if (GR_UNLIKELY(workers.n >= IDLE_MAX) && !workers.timer.pos && !look_again_in(IDLE_LONGER))
 		return false;
 	trim(w);
 	gr_list_push_front(&workers.idle, &w->idle);
 	workers.n++;
 	c->background++;
 	w->rec = NULL;
-	gr_signal_renew(w->g, ~0ull);	/* a signal to the process is for somebody who runs */
-	while (!w->rec)
+	gr_signal_rest(w->g, block_all);	/* a signal to the process is for somebody who runs */
+	while (!w->rec && !w->surplus)
 		gr_park("idle", GR_NEVER, 0);
-	return true;
+	if (GR_LIKELY(!w->surplus))
+		return true;
+	c->background--;
+	return false;
 }
 
 /* What the thread was given by its greenlet and would not forget by itself.  Inside. */
@@ -193,5 +246,6 @@ int gr_worker_new(struct grove_greenlet *rec)
 void gr_worker_fork_child(void)
 {
 	gr_list_init(&workers.idle);
-	workers.n = 0;
+	workers.n = workers.unused = 0;
+	workers.timer.pos = 0;		/* the child's heap of timers is empty */
 }

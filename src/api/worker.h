@@ -14,6 +14,7 @@ struct gr_worker {
 	size_t stack_size;
 	unsigned served;
 	unsigned born;			/* gr_tls_learn() */
+	bool surplus;			/* nobody has needed it: it is to end */
 };
 
 /* An idle worker takes @rec on; inside.  False: there is none. */

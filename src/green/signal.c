@@ -28,14 +28,18 @@ long green_rt_sigaction(int sig, const struct gr_action *act, struct gr_action *
 
 long green_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old, size_t size)
 {
-	uint64_t was = gr_carrier()->current->sigmask, now;
+	struct gr_greenlet *g = gr_carrier()->current;
+	uint64_t was = g->sigmask, now;
 
 	if (size != SETSIZE)
 		return -EINVAL;
 	if (set) {
 		if (gr_user_read(&now, set, sizeof(now)) < 0)
 			return -EFAULT;
-		if (how == SIG_BLOCK)
+		if (GR_UNLIKELY(g->makes_thread) && how == SIG_BLOCK && now == ~0ull) {
+			g->makes_thread = false;
+			gr_signal_block_for_clone();
+		} else if (how == SIG_BLOCK)
 			gr_signal_set_mask(was | now);
 		else if (how == SIG_UNBLOCK)
 			gr_signal_set_mask(was & ~now);

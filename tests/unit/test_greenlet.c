@@ -4,6 +4,7 @@
 #include "api.h"
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 /* --- functions greenlets run ------------------------------------------------------------------------------------------------------- */
 
@@ -610,6 +611,114 @@ static void test_signal_mask_is_inherited(void **state)
 	assert_string_equal(api_log, "at once 01 later 01 later, new thread 01 callback 01 native 01");
 }
 
+/* --- the threads they run on ---------------------------------------------------------------------------------------------------------- */
+
+static void *waits_for_event(void *arg)
+{
+	grove_event_wait(arg, GROVE_FOREVER);
+	return NULL;
+}
+
+static void crowd(int n)
+{
+	grove_event *go = grove_event_new();
+	grove_greenlet **g = calloc((size_t)n, sizeof(*g));
+
+	for (int i = 0; i < n; i++)
+		assert_non_null(g[i] = grove_spawn(waits_for_event, go));
+	grove_yield();
+	grove_event_set(go);
+	assert_int_equal(grove_joinall(g, (size_t)n, 0, GROVE_FOREVER, 0), n);
+	for (int i = 0; i < n; i++)
+		grove_release(g[i]);
+	free(g);
+	grove_event_free(go);
+}
+
+/* A burst that comes again soon makes no new threads; what nobody needs for a while is given back, down to 1,024. */
+static void test_workers_that_are_left_over_end(void **state)
+{
+	unsigned before = gr_carrier0.stats.alive, made;
+	enum { MANY = 2500, KEPT = 1024 };
+
+	(void)state;
+	crowd(MANY);
+	made = (unsigned)gr_carrier0.stats.made;
+	grove_sleep(GROVE_SEC(1));
+	assert_true(gr_carrier0.stats.alive >= MANY);
+	crowd(MANY);
+	assert_int_equal((unsigned)gr_carrier0.stats.made, made);
+	grove_sleep(GROVE_SEC(10));
+	assert_true(gr_carrier0.stats.alive >= KEPT);
+	assert_true(gr_carrier0.stats.alive <= KEPT + before);
+	crowd(MANY);			/* and again */
+	grove_sleep(GROVE_SEC(10));
+	assert_true(gr_carrier0.stats.alive <= KEPT + before);
+}
+
+static void *ends_well(void *arg)
+{
+	crowd(10);
+	return arg;
+}
+
+/* A forked child has none of them, and makes its own. */
+static void test_workers_left_over_and_a_fork(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	crowd(1500);
+	pid = fork();
+	if (pid == 0) {
+		grove_greenlet *g = grove_spawn(ends_well, &status);
+		void *value;
+
+		_exit(gr_carrier0.stats.alive > 3 || grove_get(g, &value, GROVE_FOREVER) != 0 || value != &status);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	grove_sleep(GROVE_SEC(10));
+}
+
+static volatile int usr2_count;
+
+static void on_usr2(int sig)
+{
+	(void)sig;
+	usr2_count++;
+}
+
+/* SIGUSR2, with the default action, would end the process. */
+static void test_resting_workers_let_nothing_in(void **state)
+{
+	const struct timespec at_once = { 0 };
+	sigset_t usr2, before, pending;
+
+	(void)state;
+	crowd(10);
+	sigemptyset(&usr2);
+	sigaddset(&usr2, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &usr2, &before);
+	kill(getpid(), SIGUSR2);
+	sigpending(&pending);
+	assert_int_equal(sigismember(&pending, SIGUSR2), 1);
+	crowd(20);				/* they inherit the mask */
+	assert_int_equal(sigtimedwait(&usr2, NULL, &at_once), SIGUSR2);
+	assert_int_equal(sigtimedwait(&usr2, NULL, &at_once), -1);
+	signal(SIGUSR2, on_usr2);
+	kill(getpid(), SIGUSR2);
+	grove_yield();
+	assert_int_equal(usr2_count, 0);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	assert_int_equal(usr2_count, 1);
+	crowd(10);
+	kill(getpid(), SIGUSR2);
+	assert_int_equal(usr2_count, 2);
+	signal(SIGUSR2, SIG_DFL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -638,6 +747,9 @@ int main(void)
 		api_test(test_thread_variables_are_new),
 		api_test(test_each_is_a_thread),
 		api_test(test_signal_mask_is_inherited),
+		api_test(test_workers_that_are_left_over_end),
+		api_test(test_workers_left_over_and_a_fork),
+		api_test(test_resting_workers_let_nothing_in),
 	};
 
 	return cmocka_run_group_tests(tests, api_begin, NULL);
