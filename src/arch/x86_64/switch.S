@@ -107,6 +107,8 @@ gr_switch_prctl:
  *           less in a thread that is parked.  MXCSR and the x87 control word are gr_switch()'s business.  If somebody else has used more
  *           by the time we come back, all of that gets its initial state, which is what it had.
  */
+#define X87		1		/* its bit in the header of an area */
+#define FCW_INITIAL	0x37f		/* and the first 8 bytes there: no exceptions, all registers empty */
 #define XMM_AREA	256
 #define ZMM_AREA	1024
 #define MASKS_AREA	64
@@ -137,6 +139,24 @@ gr_switch_prctl:
 	kmovq	XMM_AREA + ZMM_AREA + 8 * \n(%rsp), %k\n
 	.endif
 	.endr
+	.endm
+
+	/*
+	 * The kernel's signal return marks the x87 state as in use although it is as it was in the beginning, and so it would stay, and each
+	 * switch take the long way.  Say in the area what is true, and it is so again as soon as that is loaded.
+	 */
+	.macro	X87_INITIAL
+	cmpq	$FCW_INITIAL, (%rsp)
+	jne	10f
+	movq	8(%rsp), %rax
+	orq	16(%rsp), %rax
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
+	orq	32 + 16 * \n(%rsp), %rax
+	orq	40 + 16 * \n(%rsp), %rax
+	.endr
+	jnz	10f
+	andq	$~X87, 512(%rsp)
+10:
 	.endm
 
 	.macro	KEEPING_BY_MOVES callee, moves, size, others
@@ -208,6 +228,9 @@ gr_switch_prctl:
 	cmpb	$1, gr_arch_xsave(%rip)
 	je	1f
 	xsavec64 (%rsp)
+	.if	\moves
+	X87_INITIAL
+	.endif
 	jmp	2f
 1:	xsave64	(%rsp)
 2:	movq	%r8, %rdx
