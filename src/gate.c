@@ -93,11 +93,16 @@ static bool back_from_clone(struct gr_carrier *c)
 	return true;
 }
 
-static bool on_greenlet(struct gr_carrier *c)
+static __attribute__((noinline)) bool on_greenlet_after_clone(struct gr_carrier *c)
 {
-	if (GR_LIKELY(gr_on_greenlet(c)))
-		return GR_LIKELY(!c->vm_child) || (int)raw(SYS_getpid) == c->pid;
+	if (gr_on_greenlet(c))
+		return (int)raw(SYS_getpid) == c->pid;
 	return c->inside == GR_INSIDE_CLONE && c->on && gr_fs_self() == c->current->fs && back_from_clone(c);
+}
+
+static inline bool on_greenlet(struct gr_carrier *c)
+{
+	return GR_LIKELY(gr_on_greenlet(c) && !c->vm_child) || on_greenlet_after_clone(c);
 }
 
 static int deliver(struct gr_carrier *c, bool *ret_restart)

@@ -11,6 +11,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23		/* Linux 5.14 */
+#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
@@ -325,6 +328,13 @@ int gr_stack_new(size_t size, size_t guard, struct gr_stack *ret_stack)
 	pool.stats.in_use++;
 	*ret_stack = stack_of(s);
 	return 0;
+}
+
+/* Where there is no memory the use will tell. */
+void gr_stack_expect(const struct gr_stack *stack, size_t size)
+{
+	if (stack->slot->returns == 0 && size <= stack->size)
+		raw(SYS_madvise, stack->lo + stack->size - size, size, MADV_POPULATE_WRITE);
 }
 
 /* All but the top @keep bytes back to the kernel. */

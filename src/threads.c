@@ -15,6 +15,9 @@
 #define OWNER_DETACHED	GR_BIT(1)
 #define OWNER_ENDED	GR_BIT(2)
 
+/* What libc uses at the top of every thread's stack: its record, 2.3 KB, the thread-local variables, and the first frames */
+#define USED_AT_ONCE	(2 * GR_PAGE)
+
 /* The doors run outside the runtime; the pool and the lists are not to be seen half changed by a signal handler. */
 static bool enter(struct gr_carrier *c)
 {
@@ -86,6 +89,7 @@ int gr_thread_stack_new(size_t size, size_t guard, void **ret_lo)
 	}
 	r = gr_stack_new(size, guard, &stack);
 	if (r == 0) {
+		gr_stack_expect(&stack, USED_AT_ONCE);
 		stack.slot->owner = OWNER_THREAD;
 		stack.slot->fs = 0;
 		stack.slot->asked_guard = guard;
