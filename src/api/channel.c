@@ -78,29 +78,27 @@ static struct party *first_party(struct grove_channel *channel, int op)
 	return gr_list_empty(line) ? NULL : gr_list_first(line, struct party, place.link);
 }
 
+static inline void leave_line(struct party *p)
+{
+	gr_list_del(&p->place.link);
+	if (p->channel && p->op == GROVE_SEND)
+		update(p->channel);
+}
+
 /* All places of a meeting leave their lines. */
 static inline void leave_lines(struct meeting *m)
 {
-	for (size_t i = 0; i < m->n; i++) {
-		struct party *p = &m->parties[i];
-
-		gr_list_del(&p->place.link);
-		if (p->channel && p->op == GROVE_SEND)
-			update(p->channel);
-	}
+	for (size_t i = 0; i < m->n; i++)
+		leave_line(&m->parties[i]);
 }
 
-static inline void stand_in_lines(struct meeting *m)
+static inline void stand_in_line(struct party *p)
 {
-	for (size_t i = 0; i < m->n; i++) {
-		struct party *p = &m->parties[i];
-
-		if (!p->channel)
-			continue;
-		gr_list_push(&p->channel->lines[p->op], &p->place.link);
-		if (p->op == GROVE_SEND)
-			update(p->channel);
-	}
+	if (!p->channel)
+		return;
+	gr_list_push(&p->channel->lines[p->op], &p->place.link);
+	if (p->op == GROVE_SEND)
+		update(p->channel);
 }
 
 /* @p has had its turn. */
@@ -108,7 +106,10 @@ static void meet(struct party *p, int error)
 {
 	struct meeting *m = p->meeting;
 
-	leave_lines(m);
+	if (GR_LIKELY(m->n == 1))
+		leave_line(p);
+	else
+		leave_lines(m);
 	m->error = error;
 	gr_give_turn(&m->turn, (int)(p - m->parties));
 }
@@ -200,13 +201,14 @@ static void unwound_from_meeting(struct gr_turn *turn)
 }
 
 /* Inside: stand in all lines until somebody comes.  The index of the party, or as gr_wait_guarded(). */
-static int wait_for_meeting(struct meeting *m, const char *waits, const void *object, gr_time deadline)
+static inline __attribute__((always_inline)) int wait_for_meeting(struct meeting *m, const char *waits, const void *object, gr_time deadline)
 {
 	int r;
 
 	if (deadline == GR_AT_ONCE)
 		return -EAGAIN;
-	stand_in_lines(m);
+	for (size_t i = 0; i < m->n; i++)
+		stand_in_line(&m->parties[i]);
 	m->turn.unwound = unwound_from_meeting;
 	m->turn.place.also = &m->parties->place;
 	r = gr_wait_guarded(NULL, waits, object, deadline, &m->turn);
@@ -219,10 +221,13 @@ static int wait_for_meeting(struct meeting *m, const char *waits, const void *ob
 
 static int wait_alone(struct grove_channel *channel, int op, void **item, gr_time deadline)
 {
-	struct party party = { .channel = channel, .op = (uint8_t)op, .item = *item };
-	struct meeting m = { .parties = &party, .n = 1 };
+	struct party party = { .meeting = NULL, .channel = channel, .op = (uint8_t)op, .item = *item };
+	struct meeting m;		/* what nobody reads before it is set is not cleared */
 	int r;
 
+	m.parties = &party;
+	m.n = 1;
+	m.error = 0;
 	party.meeting = &m;
 	r = wait_for_meeting(&m, op == GROVE_SEND ? "send" : "recv", channel, deadline);
 	if (r < 0)

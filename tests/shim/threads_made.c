@@ -47,10 +47,10 @@ static bool make_one(const pthread_attr_t *attr)
 	pthread_t thread;
 	void *result = NULL;
 
-	if (pthread_create(&thread, attr, same, &thread) != 0 || pthread_join(thread, &result) != 0)
+	if (pthread_create(&thread, attr, same, &mask) != 0 || pthread_join(thread, &result) != 0)
 		return false;
 	pthread_sigmask(SIG_SETMASK, NULL, &mask);
-	return result == &thread && sigismember(&mask, SIGRTMIN) == 0 && sigismember(&mask, SIGUSR1) == 0;
+	return result == &mask && sigismember(&mask, SIGRTMIN) == 0 && sigismember(&mask, SIGUSR1) == 0;
 }
 
 static void handled(const pthread_attr_t *attr)
