@@ -63,21 +63,50 @@ static bool set_stack(pthread_attr_t *mine, void **ret_lo)
 	return true;
 }
 
+/*
+ * The attributes of a thread for which the program gave none.  libc takes a lock and copies each part to say what they are; but they stay as
+ * they are until the program changes them.
+ */
+static pthread_attr_t defaults;
+static bool defaults_known;		/* atomic */
+
+static __attribute__((constructor)) void ask_for_defaults(void)
+{
+	if (pthread_getattr_default_np(&defaults) == 0)
+		__atomic_store_n(&defaults_known, true, __ATOMIC_RELEASE);
+}
+
+DOOR int pthread_setattr_default_np(const pthread_attr_t *attr)
+{
+	__atomic_store_n(&defaults_known, false, __ATOMIC_RELEASE);
+	return REAL(pthread_setattr_default_np)(attr);
+}
+
+/* A copy to be destroyed, if @ret_copy says so; else it shares what it points to. */
+static bool get_defaults(pthread_attr_t *ret_attr, bool *ret_copy)
+{
+	*ret_copy = !__atomic_load_n(&defaults_known, __ATOMIC_ACQUIRE);
+	if (*ret_copy)
+		return pthread_getattr_default_np(ret_attr) == 0;
+	*ret_attr = defaults;
+	return true;
+}
+
 DOOR int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
+	bool have, copy = false;
 	pthread_attr_t mine;
 	int r, state;
-	bool have;
 	void *lo;
 
-	if (stacks_executable() || (!attr && pthread_getattr_default_np(&mine) != 0))
+	if (stacks_executable() || (!attr && !get_defaults(&mine, &copy)))
 		return REAL(pthread_create)(thread, attr, fn, arg);
 	if (attr)
 		mine = *attr;
 	pthread_attr_getdetachstate(&mine, &state);
 	have = set_stack(&mine, &lo);
 	r = have ? REAL(pthread_create)(thread, &mine, fn, arg) : -1;
-	if (!attr)
+	if (copy)
 		pthread_attr_destroy(&mine);
 	if (r == 0 && state == PTHREAD_CREATE_DETACHED)
 		gr_thread_detached(lo);
