@@ -34,6 +34,7 @@ struct class {
 	size_t stride;			/* of slots: size + guard + slack */
 	struct gr_region *newest;
 	uint32_t wanted;		/* slots in the next region */
+	uint32_t used;			/* slots that were handed out at least once */
 	uint32_t n_warm;
 	struct gr_slot *warm, *cold;
 };
@@ -51,8 +52,7 @@ static struct {
 	struct gr_region **regions;	/* by address */
 	uint32_t n_regions, room;
 	char *chunk, *chunk_end;	/* where records come from; never given back */
-	struct gr_slot *last;		/* what slot_at() said last, and where that slot begins */
-	char *last_base;
+	struct gr_slot *last;		/* what slot_at() said last */
 	struct gr_stack_stats stats;
 } pool;
 
@@ -227,14 +227,14 @@ static int guard_slot(const struct class *c, char *base)
 /*
  * How many to make accessible at once: one system call for all costs no more than for one, and it is half of what a fresh stack costs
  * before it is touched.  What is accessible counts as committed (overcommit_memory=2), and is filled in locked memory, so it is never
- * more than a sixteenth of what is in use.
+ * more than a sixteenth of what was in use at some time.
  */
 static uint32_t worth_opening(const struct gr_region *r)
 {
-	size_t n = pool.stats.guard_by_madvise ? pool.stats.in_use / 16 : 1;
+	uint32_t n = pool.stats.guard_by_madvise ? r->class->used / 16 : 1;
 
 	n = n < 1 ? 1 : n > OPEN_AT_ONCE ? OPEN_AT_ONCE : n;
-	return n < r->slots - r->used ? (uint32_t)n : r->slots - r->used;
+	return n < r->slots - r->used ? n : r->slots - r->used;
 }
 
 /* All slots up to the next one to be handed out, at least, are accessible then. */
@@ -270,6 +270,7 @@ static struct gr_slot *slot_fresh(struct class *c, int *ret_error)
 	*ret_error = r->open > r->used ? 0 : slots_open(r);
 	if (*ret_error < 0)
 		return NULL;
+	c->used++;
 	s = &r->slot[r->used++];
 	*s = (struct gr_slot){ .region = r };
 	return s;
@@ -306,9 +307,8 @@ static struct gr_slot *slot_new(struct class *c, int *ret_error)
 static struct gr_stack stack_of(struct gr_slot *s)
 {
 	struct class *c = s->region->class;
-	char *base = s == pool.last ? pool.last_base : slot_base(s);
 
-	return (struct gr_stack){ .lo = base + c->stride - c->size, .size = c->size, .slot = s };
+	return (struct gr_stack){ .lo = slot_base(s) + c->stride - c->size, .size = c->size, .slot = s };
 }
 
 int gr_stack_new(size_t size, size_t guard, struct gr_stack *ret_stack)
@@ -367,24 +367,23 @@ void gr_stack_free(struct gr_stack *stack)
 
 /*
  * The slot that @addr lies in, if it was ever handed out.  A thread's is asked for half a dozen times between its birth and its end, so the
- * last answer is kept: a slot never moves.
+ * last answer is kept: one word, since who asks may be interrupted by who asks, too.  A slot never moves.
  */
 static struct gr_slot *slot_at(const char *addr)
 {
+	struct gr_slot *last = pool.last;
 	struct gr_region *r;
 	size_t n;
 	long at;
 
-	if (pool.last && (size_t)(addr - pool.last_base) < pool.last->region->class->stride)
-		return pool.last;
+	if (last && (size_t)(addr - slot_base(last)) < last->region->class->stride)
+		return last;
 	at = region_below(addr);
 	r = at < 0 ? NULL : pool.regions[at];
 	n = r ? (size_t)(addr - r->base) / r->class->stride : 0;
 	if (!r || n >= r->used)
 		return NULL;
-	pool.last = &r->slot[n];
-	pool.last_base = r->base + n * r->class->stride;
-	return pool.last;
+	return pool.last = &r->slot[n];
 }
 
 bool gr_stack_at(const void *addr, struct gr_stack *ret_stack)

@@ -234,7 +234,7 @@ static void limited_child(void)
 	CHECK(gr_stack_new(GR_PAGE, SIZE_MAX, &again) == -ENOMEM);
 }
 
-/* Slots are made accessible a few at once, but never more than a sixteenth of those in use, and one by one where a limit forbids more. */
+/* Slots are made accessible a few at once, but never more than a sixteenth of those used so far, and one by one where a limit forbids more. */
 static size_t data_kb(void)
 {
 	FILE *status = fopen("/proc/self/status", "r");
