@@ -51,7 +51,7 @@ static void one(void)
 
 	say("-- one");
 	R("no children", wait(NULL));
-	pid = child(20, 3);
+	pid = child(300, 3);
 	R("not yet", waitpid(pid, &status, WNOHANG));
 	YES("waitpid", waitpid(pid, &status, 0) == pid);
 	say("    %s", how(status));
@@ -78,16 +78,20 @@ static void one(void)
 	R("none left", wait(NULL));
 }
 
+static int seen;
+
+/* One after the other was seen, or a stop is gone before anybody looks. */
 static void *stop_and_go(void *arg)
 {
+	static const int signals[] = { SIGSTOP, SIGCONT, SIGTERM };
 	pid_t pid = *(pid_t *)arg;
 
-	msleep(20);
-	kill(pid, SIGSTOP);
-	msleep(40);
-	kill(pid, SIGCONT);
-	msleep(40);
-	kill(pid, SIGTERM);
+	for (int i = 0; i < 3; i++) {
+		msleep(20);
+		kill(pid, signals[i]);
+		while (t_get(&seen) == i)
+			msleep(1);
+	}
 	return NULL;
 }
 
@@ -101,6 +105,7 @@ static void stops(void)
 	for (int i = 0; i < 3; i++) {
 		YES("waitpid", waitpid(pid, &status, WUNTRACED | WCONTINUED) == pid);
 		say("    %s", how(status));
+		t_set(&seen, i + 1);
 	}
 	join(t);
 }
@@ -114,7 +119,7 @@ static void stops(void)
 
 static void ids(void)
 {
-	pid_t pid = child(30, 9);
+	pid_t pid = child(300, 9);
 	int fd;
 
 	say("-- waitid");
@@ -129,7 +134,7 @@ static void ids(void)
 	WAITID("pidfd", P_PIDFD, fd, WEXITED);
 	WAITID("pidfd again", P_PIDFD, fd, WEXITED);
 	close(fd);
-	pid = child(50, 12);
+	pid = child(300, 12);
 	fd = MUST(syscall(SYS_pidfd_open, pid, O_NONBLOCK));
 	R("pidfd, not blocking", waitid(P_PIDFD, fd, NULL, WEXITED));
 	R("no info wanted", waitid(P_PID, pid, NULL, WEXITED));
