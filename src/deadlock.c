@@ -32,6 +32,7 @@ static struct deadlock {
 	struct edge *edges;
 	uint32_t n;
 	uint64_t switches;		/* carrier->stats', at the last look */
+	bool no_timers;			/* then */
 	gr_time next;			/* not to be looked at again before */
 	struct gr_timer timer;
 	struct gr_report report;
@@ -431,14 +432,15 @@ void gr_deadlock_look(bool no_timers)
 	struct gr_carrier *c = gr_carrier();
 	gr_time now = gr_now();
 
-	if (c->stats.switches == d.switches || too_soon(c, now))
+	if ((c->stats.switches == d.switches && (d.no_timers || !no_timers)) || too_soon(c, now))
 		return;
 	d.next = now + GR_DEADLOCK_EVERY;
 	if (d.timer.pos) {
 		gr_timer_del(&c->timers, &d.timer);
-		no_timers = gr_timers_next(&c->timers) == GR_NEVER;
+		no_timers = gr_nobody_due(c);
 	}
 	d.switches = c->stats.switches;
+	d.no_timers = no_timers;
 	if (collect(c) && d.n) {
 		if (no_timers && gr_api_only_inside(c))
 			tell_all();

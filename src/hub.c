@@ -294,9 +294,9 @@ static void turn(struct gr_carrier *c)
 	run_timers_before(c, anything_to_see());
 	wait = gr_list_empty(&c->ready) && gr_list_empty(&hub.jobs) && gr_list_empty(&hub.looks);
 	if (wait && GR_UNLIKELY(c->deadlock))
-		gr_deadlock_look(gr_timers_next(&c->timers) == GR_NEVER);
+		gr_deadlock_look(gr_nobody_due(c));
 	if (wait && GR_UNLIKELY(c->api_on))
-		wait = gr_api_before_wait(gr_timers_next(&c->timers) == GR_NEVER);
+		wait = gr_api_before_wait(gr_nobody_due(c));
 	if (wait)
 		arm(gr_timers_next(&c->timers));
 	c->stats.hub_turns++;

@@ -427,6 +427,7 @@ void gr_sched_fork_child(void)
 	gr_list_init(&self->renamed);
 	self->standin = NULL;
 	gr_timers_reset(&c->timers);
+	c->quiet_timers = 0;
 	self->timer.pos = 0;
 	gr_list_each_safe(it, &c->all) {
 		struct gr_greenlet *g = gr_container(it, struct gr_greenlet, all);

@@ -114,6 +114,7 @@ struct gr_carrier {
 	struct gr_list ready, all;
 	struct gr_list idlers;		/* gr_turn (api/api.h): who runs when nobody else can */
 	struct gr_timers timers;
+	uint32_t quiet_timers;		/* of them: they wake nobody of the program's */
 	unsigned since_hub;		/* switches since the hub had its turn */
 	bool hub_passed;		/* its place in the run queue has come, and others went on: it stands in none */
 	gr_time turn_at;		/* when the hub had its last turn */
@@ -176,6 +177,12 @@ extern struct gr_carrier gr_carrier0;
 static inline struct gr_carrier *gr_carrier(void)
 {
 	return &gr_carrier0;
+}
+
+/* Is there no time that anybody waits for? */
+static inline bool gr_nobody_due(const struct gr_carrier *c)
+{
+	return c->timers.used == c->quiet_timers;
 }
 
 /* Do native threads of the program's run?  Some that have just ended may still be counted: gr_api_native_ends() tells. */

@@ -375,7 +375,7 @@ static void on_signal(struct gr_carrier *c, int sig, siginfo_t *info, ucontext_t
 	}
 	tid = directed_to(c, sig, info);
 	who = tid ? gr_find_tid(tid) : gr_signal_whose(info);
-	lets_in = who && !(who->sigmask & GR_SIGBIT(sig));
+	lets_in = who && (!who->worker || who->api) && !(who->sigmask & GR_SIGBIT(sig));	/* a worker that rests is nobody */
 	if (lets_in && !gr_signal_has_handler(sig) && !gr_signal_ignored(sig)) {
 		gr_signal_fatal(sig, info);
 	} else if (lets_in && who == c->current && !c->inside && gr_signal_has_handler(sig)) {

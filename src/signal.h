@@ -135,7 +135,10 @@ void gr_signal_service(struct gr_greenlet *g, bool service);
 /* @g is used anew, with @mask; what is pending for it is forgotten.  Not for the current greenlet unless it goes on to park. */
 void gr_signal_renew(struct gr_greenlet *g, uint64_t mask);
 
-/* @g, a worker, the current one, has nothing to do until gr_signal_renew(); @close is to renew all that rest, with everything blocked. */
+/* @g, which is not the current greenlet, blocks everything; what is pending for it is forgotten.  The kernel is not told. */
+void gr_signal_close(struct gr_greenlet *g);
+
+/* @g, a worker, the current one, has nothing to do until gr_signal_renew(); @close is to close all that rest. */
 void gr_signal_rest(struct gr_greenlet *g, void (*close)(void));
 
 /* Has the program a handler for a signal that may come from outside? */

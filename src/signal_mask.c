@@ -96,7 +96,10 @@ void gr_signal_inexact(void)
 
 /* --- the greenlets' ------------------------------------------------------------------------------------------------------- */
 
-/* They are no longer like the main greenlet. */
+/*
+ * They are no longer like the main greenlet.  The kernel is not told here: the main greenlet was counted with the same mask, and it may be at
+ * the end of a handler, where nothing may come in before the signal return.
+ */
 static void close_resting(void)
 {
 	void (*fn)(void) = close_idle;
@@ -208,12 +211,18 @@ void gr_signal_dead(struct gr_greenlet *g)
 	gr_signal_apply();
 }
 
+/* The kernel is told with the next change that tells it. */
+void gr_signal_close(struct gr_greenlet *g)
+{
+	gr_signal_mask_of(g, ALL_SIGNALS);	/* what was sent to the process goes on to others */
+	gr_signal_ended(g);
+}
+
 void gr_signal_renew(struct gr_greenlet *g, uint64_t mask)
 {
 	if (GR_LIKELY(g->sigmask == (mask & ~UNBLOCKABLE) && gr_list_empty(&g->signals)))
 		return;
-	gr_signal_mask_of(g, ALL_SIGNALS);	/* what was sent to the process goes on to others */
-	gr_signal_ended(g);
+	gr_signal_close(g);
 	gr_signal_mask_of(g, mask);
 	gr_signal_apply();
 }

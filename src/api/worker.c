@@ -76,7 +76,7 @@ static void trim(struct gr_worker *w)
 static void block_all(void)
 {
 	gr_list_each(it, &workers.idle)
-		gr_signal_renew(gr_container(it, struct gr_worker, idle)->g, ~0ull);
+		gr_signal_close(gr_container(it, struct gr_worker, idle)->g);
 }
 
 static void end_some(struct gr_timer *t);
@@ -84,19 +84,22 @@ static void end_some(struct gr_timer *t);
 /* false: no memory for it. */
 static bool look_again_in(gr_time ns)
 {
-	workers.unused = workers.n;
+	struct gr_carrier *c = gr_carrier();
+
 	workers.timer.fire = end_some;
 	workers.timer.at = gr_deadline(ns);
-	return gr_timer_add(&gr_carrier()->timers, &workers.timer) == 0;
+	if (gr_timer_add(&c->timers, &workers.timer) < 0)
+		return false;
+	c->quiet_timers++;
+	return true;
 }
 
 /* In the hub. */
 static void end_some(struct gr_timer *t)
 {
-	unsigned unused = workers.unused, n;
-
 	(void)t;
-	for (n = 0; n < END_AT_ONCE && unused > IDLE_MAX; n++, unused--) {
+	gr_carrier()->quiet_timers--;
+	for (unsigned n = 0; n < END_AT_ONCE && workers.unused > IDLE_MAX; n++, workers.unused--) {
 		struct gr_worker *w = gr_container(workers.idle.prev, struct gr_worker, idle);
 
 		gr_list_del(&w->idle);
@@ -105,8 +108,12 @@ static void end_some(struct gr_timer *t)
 		gr_signal_renew(w->g, ~0ull);
 		gr_wake(w->g, 0);
 	}
-	if (workers.n > IDLE_MAX)
-		look_again_in(unused > IDLE_MAX ? END_EVERY : IDLE_LONGER);
+	if (workers.unused > IDLE_MAX) {
+		look_again_in(END_EVERY);
+	} else if (workers.n > IDLE_MAX) {
+		workers.unused = workers.n;
+		look_again_in(IDLE_LONGER);
+	}
 }
 
 /* Wait for the next greenlet; false: there are enough of us.  Inside. */
@@ -116,8 +123,11 @@ static bool wait_for_work(struct gr_worker *w)
 
 	if (w->stack_size != GROVE_STACK_SIZE)
 		return false;
-	if (GR_UNLIKELY(workers.n >= IDLE_MAX) && !workers.timer.pos && !look_again_in(IDLE_LONGER))
-		return false;
+	if (GR_UNLIKELY(workers.n >= IDLE_MAX) && !workers.timer.pos) {
+		workers.unused = workers.n;
+		if (!look_again_in(IDLE_LONGER))
+			return false;
+	}
 	trim(w);
 	gr_list_push_front(&workers.idle, &w->idle);
 	workers.n++;

@@ -370,6 +370,54 @@ static uint64_t xgetbv(void)
 	return lo | (uint64_t)hi << 32;
 }
 
+/* --- a flag that is never set but by those who want it ------------------------------------------------------------------------------ */
+
+#define AC 0x40000ul
+
+static int place, ac_seen;
+
+static unsigned long change_flags(unsigned long and, unsigned long or)
+{
+	unsigned long was;
+
+	__asm__ volatile("lea -128(%%rsp), %%rsp\n pushfq\n popq %0\n" : "=&r"(was) : : "memory");
+	__asm__ volatile("pushq %0\n popfq\n lea 128(%%rsp), %%rsp\n" : : "r"((was & and) | or) : "cc", "memory");
+	return was;
+}
+
+/* A call of our own, since libc's functions need not keep it, nor be called with it. */
+__attribute__((noinline)) static void yield(void)
+{
+	long r = SYS_sched_yield;
+
+	__asm__ volatile("syscall" : "+a"(r) : : "rcx", "r11", "memory");
+}
+
+static void *looks_at_ac(void *arg)
+{
+	for (int i = 0; i < 20; i++) {
+		yield();
+		ac_seen += (change_flags(~AC, 0) & AC) != 0;
+	}
+	t_set(&place, 1);
+	return arg;
+}
+
+static void alignment_check(void)
+{
+	pthread_t t = start(looks_at_ac, NULL);
+	int kept = 1;
+
+	while (!t_get(&place)) {
+		change_flags(~0ul, AC);
+		yield();
+		kept &= (change_flags(~0ul, 0) & AC) != 0;
+		change_flags(~AC, 0);
+	}
+	join(t);
+	say("AC: kept %d, seen by another %d", kept, ac_seen);
+}
+
 int main(void)
 {
 	unsigned a = 0, b = 0, c = 0, d = 0;
@@ -389,5 +437,6 @@ int main(void)
 		parked_read();
 		together();
 	}
+	alignment_check();
 	return 0;
 }

@@ -124,8 +124,8 @@ struct getevents_arg {
 
 static void one(const char *what, unsigned flags)
 {
-	struct __kernel_timespec ms20 = { 0, 20000000 }, ms5 = { 0, 5000000 }, ms600 = { 0, 600000000 };
-	struct getevents_arg limit = { .ts = (uintptr_t)&ms20 };
+	struct __kernel_timespec ms200 = { 0, 200000000 }, ms5 = { 0, 5000000 }, ms600 = { 0, 600000000 };
+	struct getevents_arg limit = { .ts = (uintptr_t)&ms200 };
 	struct ring r;
 	char buf[3][8] = { "" };
 	pthread_t t;
@@ -142,10 +142,10 @@ static void one(const char *what, unsigned flags)
 	R("two nops, two wanted", enter(&r, 2, 0, NULL, 0));
 	take(&r, "nops");
 	R("nothing wanted", enter(&r, 0, 0, NULL, 0));
-	R("none, 20 ms", enter(&r, 1, IORING_ENTER_EXT_ARG, &limit, sizeof(limit)));
-	R("three of none, 20 ms", enter(&r, 3, IORING_ENTER_EXT_ARG, &limit, sizeof(limit)));
+	R("none, 200 ms", enter(&r, 1, IORING_ENTER_EXT_ARG, &limit, sizeof(limit)));
+	R("three of none, 200 ms", enter(&r, 3, IORING_ENTER_EXT_ARG, &limit, sizeof(limit)));
 	prepare(&r, IORING_OP_NOP, -1, NULL, 0, 1);
-	R("submitted, two wanted, 20 ms", enter(&r, 2, IORING_ENTER_EXT_ARG, &limit, sizeof(limit)));
+	R("submitted, two wanted, 200 ms", enter(&r, 2, IORING_ENTER_EXT_ARG, &limit, sizeof(limit)));
 	take(&r, "one of two");
 
 	for (int i = 0; i < 3; i++)

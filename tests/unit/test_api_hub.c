@@ -417,6 +417,37 @@ static void *waits_for_main(void *arg)
 	return NULL;
 }
 
+static void *waits_for_event(void *arg)
+{
+	grove_event_wait(arg, GROVE_FOREVER);
+	return NULL;
+}
+
+/* More workers idle than are kept for ever: the time after which some of them end wakes nobody. */
+static void test_would_block_forever_beside_idle_workers(void **state)
+{
+	enum { CROWD = 1200 };
+	grove_event *go = grove_event_new();
+	grove_group *all = grove_group_new();
+	int saved, fd, err;
+
+	(void)state;
+	for (int i = 0; i < CROWD; i++)
+		assert_non_null(grove_group_spawn(all, waits_for_event, go));
+	grove_yield();
+	grove_event_set(go);
+	assert_int_equal(grove_group_join(all, GROVE_FOREVER, 0), 0);
+	grove_event_clear(go);
+	api_clear(state);
+	fd = capture_stderr(&saved);
+	err = grove_event_wait(go, GROVE_FOREVER) == -1 ? errno : 0;
+	captured(fd, saved);
+	assert_int_equal(err, EDEADLK);
+	assert_int_equal(took(), 0);
+	grove_group_free(all);
+	grove_event_free(go);
+}
+
 static void test_would_block_forever(void **state)
 {
 	grove_greenlet *g = grove_spawn(waits_for_main, grove_current());
@@ -438,6 +469,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		api_test(test_would_block_forever),
+		api_test(test_would_block_forever_beside_idle_workers),
 		api_test(test_sleep),
 		api_test(test_yield_and_idle),
 		api_test(test_preempt),

@@ -2,6 +2,8 @@
  * test_greenlet.c - grove/greenlet.h: spawn, join, get, kill, throw, link, defer, names, hooks, thread-local variables
  */
 #include "api.h"
+#include "signal.h"
+#include "signal_parts.h"
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -732,6 +734,27 @@ static void test_resting_workers_let_nothing_in(void **state)
 	signal(SIGUSR2, SIG_DFL);
 }
 
+/* As at the end of a handler on the main greenlet: its mask is put back, and the kernel blocks everything until the signal return. */
+static void test_closing_resting_workers_opens_nothing(void **state)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_greenlet *main = c->main;
+	uint64_t usr2 = 1ull << (SIGUSR2 - 1), before = main->sigmask;
+	uint32_t inside = c->inside;
+
+	(void)state;
+	gr_signal_set_mask(before | usr2);
+	crowd(20);				/* they inherit the mask, and rest */
+	c->inside = GR_INSIDE;
+	gr_signal_block_all();
+	gr_signal_mask_of(main, before);
+	assert_true(c->kernel_mask == ~0ull);
+	gr_signal_apply();
+	assert_true(c->kernel_mask != ~0ull);
+	c->inside = inside;
+	gr_signal_set_mask(before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -763,6 +786,7 @@ int main(void)
 		api_test(test_workers_that_are_left_over_end),
 		api_test(test_workers_left_over_and_a_fork),
 		api_test(test_resting_workers_let_nothing_in),
+		api_test(test_closing_resting_workers_opens_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, api_begin, NULL);

@@ -14,6 +14,7 @@
 #define ARITHMETIC	0x8d5			/* flags: CF PF AF ZF SF OF, */
 #define OF		0x800
 #define DF		0x400
+#define AC		0x40000
 #define USUAL		0x202			/* and what the others are unless something special is going on */
 
 	.text
@@ -47,9 +48,13 @@ gr_gate:
 	.cfi_adjust_cfa_offset 8
 2:	pushfq
 	.cfi_adjust_cfa_offset 8
-	testb	$DF >> 8, 1(%rsp)
+	/* Our code is compiled for a clear DF, and AC would go with us to another greenlet, since a switch keeps no flags. */
+	testl	$(DF | AC), (%rsp)
 	jz	3f
-	cld
+	pushq	$USUAL
+	.cfi_adjust_cfa_offset 8
+	popfq
+	.cfi_adjust_cfa_offset -8
 3:	pushq	%rax
 	.cfi_adjust_cfa_offset 8
 	pushq	%rdi
