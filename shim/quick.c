@@ -197,7 +197,7 @@ static bool is_trusted(const Elf64_auxv_t *aux)
 __attribute__((used)) void gr_quick(long *sp)
 {
 	char **argv = (char **)(sp + 1), **env = argv + sp[0] + 1, *with[ENV_MAX + 2];
-	const char *dirs = "/bin:/usr/bin";
+	const char *dirs = NULL;
 	struct path program, preload;
 	size_t n = 0;
 
@@ -206,11 +206,11 @@ __attribute__((used)) void gr_quick(long *sp)
 	for (; env[n]; n++) {
 		if (n == ENV_MAX || begins(env[n], PRELOAD))
 			return;
-		if (begins(env[n], "PATH="))
+		if (!dirs && begins(env[n], "PATH="))		/* the first, as for getenv() */
 			dirs = env[n] + 5;
 		with[n] = env[n];
 	}
-	if (!is_trusted((const Elf64_auxv_t *)(env + n + 1)) || !find_program(argv[1], dirs, &program) || !is_usual(&program) ||
+	if (!is_trusted((const Elf64_auxv_t *)(env + n + 1)) || !find_program(argv[1], dirs ? dirs : "/bin:/usr/bin", &program) || !is_usual(&program) ||
 	    !find_shim(&preload) || has(preload.s, ' ') || has(preload.s, ':') || has(preload.s, '$'))
 		return;
 	with[n] = preload.s;
