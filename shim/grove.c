@@ -53,7 +53,20 @@ static const struct option {
 
 static const char *script;	/* while its interpreter is looked at */
 static char elf[PATH_MAX], elf_linker[PATH_MAX];	/* the program that was looked at last: what in the end will run */
+static bool by_launcher;		/* what in the end will run is a launcher of grove's */
 static const char *explains;		/* --explain was given: what follows it */
+
+/* In each launcher, by which others know it: see is_launcher(). */
+#define NOTE_NAME	"grove"
+#define NOTE_TYPE	1
+#define NOTE_HEAD	1024		/* bytes of a file's notes that are looked at */
+
+__asm__(".pushsection .note.grove, \"a\", @note\n"
+	"	.balign 4\n"
+	"	.long 6, 0, 1\n"
+	"	.asciz \"" NOTE_NAME "\"\n"
+	"	.balign 4\n"
+	".popsection\n");
 
 static _Noreturn __attribute__((format(printf, 3, 4))) void refuse(int status, const char *file, const char *why, ...)
 {
@@ -381,12 +394,35 @@ static void check_mode(const char *file, const struct stat *st)
 		refuse(EXIT_CANNOT, file, "%s", errno == EACCES ? "permission denied; make it executable (chmod +x)" : strerror(errno));
 }
 
-/* The launcher itself, run by the launcher: linked statically, it needs nothing preloaded, and sees to its own program. */
-static bool is_launcher(const struct stat *st)
+/* @align: of the notes, which are 4 or 8 bytes apart */
+static bool has_our_note(const char *notes, size_t size, size_t align)
 {
-	struct stat self;
+	Elf64_Nhdr h;
 
-	return !stat("/proc/self/exe", &self) && self.st_dev == st->st_dev && self.st_ino == st->st_ino;
+	for (size_t at = 0; at + sizeof(h) <= size; at += (sizeof(h) + ((h.n_namesz + 3ul) & ~3ul) + h.n_descsz + align - 1) / align * align) {
+		memcpy(&h, notes + at, sizeof(h));
+		if (h.n_type == NOTE_TYPE && h.n_namesz == sizeof(NOTE_NAME) && at + sizeof(h) + sizeof(NOTE_NAME) <= size &&
+		    !memcmp(notes + at + sizeof(h), NOTE_NAME, sizeof(NOTE_NAME)))
+			return true;
+	}
+	return false;
+}
+
+/* A launcher run by the launcher, this one or another one: linked statically, it needs nothing preloaded, and sees to its own program. */
+static bool is_launcher(int fd, const Elf64_Ehdr *h, size_t got)
+{
+	char notes[NOTE_HEAD];
+	Elf64_Phdr p;
+
+	if (got < sizeof(*h) || memcmp(h->e_ident, ELFMAG, SELFMAG) || h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_phentsize != sizeof(p))
+		return false;
+	for (unsigned i = 0; i < h->e_phnum && pread(fd, &p, sizeof(p), h->e_phoff + i * sizeof(p)) == sizeof(p); i++) {
+		ssize_t n = p.p_type == PT_NOTE ? pread(fd, notes, p.p_filesz < NOTE_HEAD ? p.p_filesz : NOTE_HEAD, p.p_offset) : 0;
+
+		if (n > 0 && has_our_note(notes, (size_t)n, p.p_align == 8 ? 8 : 4))
+			return true;
+	}
+	return false;
 }
 
 /* Comes back only when the file can be executed and will obey LD_PRELOAD. */
@@ -410,9 +446,8 @@ static void check_file(const char *file, int depth)
 	n = read(fd, head.bytes, SCRIPT_LINE);
 	if (n >= 2 && !memcmp(head.bytes, "#!", 2)) {
 		check_script(file, head.bytes + 2, depth);
-	} else if (is_launcher(&st)) {
-		close(fd);
-		return;
+	} else if (n > 0 && is_launcher(fd, &head.elf, n)) {
+		by_launcher = true;
 	} else if (n >= SELFMAG && !memcmp(head.bytes, ELFMAG, SELFMAG)) {
 		check_elf(file, fd, &head.elf, n);
 		check_credentials(file, fd, &st);
@@ -424,22 +459,7 @@ static void check_file(const char *file, int depth)
 
 /* --- and go -------------------------------------------------------------------------------------------------------------- */
 
-static void set_preload(const char *shim)
-{
-	const char *old = getenv("LD_PRELOAD");
-	size_t n = strlen(shim);
-	char *value;
-
-	if (strpbrk(shim, " :$"))
-		refuse(EXIT_CANNOT, shim, "a path with a space, colon or dollar sign cannot be preloaded; move grove to another folder");
-	if (old && !strncmp(old, shim, n) && (!old[n] || old[n] == ' ' || old[n] == ':'))
-		return;			/* grove run by grove */
-	if (asprintf(&value, "%s%s%s", shim, old && *old ? ":" : "", old ? old : "") == -1 || setenv("LD_PRELOAD", value, 1))
-		refuse(EXIT_CANNOT, SHIM, "%s", strerror(errno));
-	free(value);
-}
-
-/* Programs that run bare are not to find the shim in their environment, where grove itself is run by grove. */
+/* No shim is in the environment any more, where grove itself is run by grove. */
 static void clear_preload(void)
 {
 	const char *old = getenv("LD_PRELOAD");
@@ -456,6 +476,31 @@ static void clear_preload(void)
 		unsetenv("LD_PRELOAD");
 	free(words);
 	free(kept);
+}
+
+static void set_preload(const char *shim)
+{
+	const char *old;
+	char *value;
+
+	if (strpbrk(shim, " :$"))
+		refuse(EXIT_CANNOT, shim, "a path with a space, colon or dollar sign cannot be preloaded; move grove to another folder");
+	clear_preload();		/* one grove is enough for a program, and two would be in each other's way */
+	old = getenv("LD_PRELOAD");
+	if (asprintf(&value, "%s%s%s", shim, old && *old ? ":" : "", old ? old : "") == -1 || setenv("LD_PRELOAD", value, 1))
+		refuse(EXIT_CANNOT, SHIM, "%s", strerror(errno));
+	free(value);
+}
+
+/* What cannot be looked into is told in one sentence. */
+static int explain_program(const char *program)
+{
+	if (*elf)
+		return explain(elf, elf_linker, *explains != '\0');
+	if (!by_launcher)
+		refuse(EXIT_CANNOT, program, "cannot be read, so nothing can be told of it; run it, or make it readable (chmod +r)");
+	printf("%s: grove's own launcher, which runs the program it is given under grove; ask about that program itself\n", program);
+	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* @argv: what follows the word compare */
@@ -490,7 +535,7 @@ int main(int argc, char **argv)
 
 	check_file(program, 0);
 	if (explains)
-		return explain(*elf ? elf : program, elf_linker, *explains != '\0');
+		return explain_program(program);
 	set_preload(find_shim());
 	execv(program, argv + first);
 	refuse(errno == ENOENT ? EXIT_MISSING : EXIT_CANNOT, program, "%s", strerror(errno));
