@@ -33,11 +33,13 @@ static struct hub {
 	struct gr_list jobs;
 	gr_time armed;			/* what the timerfd is set to, or GR_NEVER */
 	int kick_fd, timer_fd;
-	int epoll_fd, hidden_epoll;	/* the set of loop.c; libev's */
+	int epoll_fd;			/* the set of loop.c */
+	int hidden_epoll;		/* libev's, while loop.c does not know of it yet */
 	unsigned watched;		/* descriptors that are registered there */
 	struct gr_note *notes;		/* pushed by any thread, taken as a whole by the hub; the latest first */
 	void *stack;
-} hub = { .looks = { &hub.looks, &hub.looks }, .jobs = { &hub.jobs, &hub.jobs }, .kick_fd = -1, .timer_fd = -1, .epoll_fd = -1 };
+} hub = { .looks = { &hub.looks, &hub.looks }, .jobs = { &hub.jobs, &hub.jobs }, .kick_fd = -1, .timer_fd = -1, .epoll_fd = -1,
+	  .hidden_epoll = -1 };
 
 /* --- descriptors of our own ---------------------------------------------------------------------------------------------- */
 
@@ -139,7 +141,10 @@ long gr_hub_hide(long nr, long fd)
 
 int gr_hub_hidden_epoll(void)
 {
-	return hub.hidden_epoll;
+	int fd = hub.hidden_epoll;
+
+	hub.hidden_epoll = -1;
+	return fd;
 }
 
 /* --- what greenlets ask of the hub ----------------------------------------------------------------------------------------- */

@@ -67,7 +67,7 @@ bool gr_hub_expects(void);
 int gr_hub_kick_fd(void);
 
 /* The function behind gr_call() for descriptors that libraries make in the hub (libev's epoll set): @fd, or where it was moved to.
- * gr_hub_hidden_epoll() is the latest epoll set among them. */
+ * gr_hub_hidden_epoll() tells of the latest epoll set among them, once; -1: there is no new one. */
 long gr_hub_hide(long nr, long fd);
 int gr_hub_hidden_epoll(void);
 

@@ -15,6 +15,7 @@
 #include "hub_io.h"
 #include "offload.h"
 #include "raw.h"
+#include "sched.h"
 #include "uring.h"
 #include <errno.h>
 #include <sys/epoll.h>
@@ -142,6 +143,28 @@ static void on_kick(void)
 	gr_hub_notes();
 }
 
+/* libev makes itself another epoll set when the one it has reports what it does not know. */
+static void run_libraries(void)
+{
+	struct gr_carrier *c = gr_carrier();
+	struct gr_fd *was;
+	int fd;
+
+	c->hide_new = true;
+	gr_hub_io_run();
+	c->hide_new = false;
+	fd = gr_hub_hidden_epoll();
+	if (GR_LIKELY(fd < 0))
+		return;
+	was = gr_fd_peek(set.ours[LIBRARIES]);
+	if (was && fd != set.ours[LIBRARIES]) {		/* libev has closed it */
+		was->own = false;
+		gr_fd_close(was->fd);
+	}
+	set.ours[LIBRARIES] = fd;
+	add_ours(LIBRARIES, EPOLLIN);
+}
+
 static void on_ours(unsigned which)
 {
 	if (which & GR_BIT(TIMER))
@@ -151,7 +174,7 @@ static void on_ours(unsigned which)
 	if ((which & GR_BIT(SIGNALS)) && set.signals_fn)
 		set.signals_fn();
 	if (which & GR_BIT(LIBRARIES))
-		gr_hub_io_run();
+		run_libraries();
 }
 
 /* --- a turn ----------------------------------------------------------------------------------------------------------------- */
@@ -227,7 +250,7 @@ void gr_loop_run(bool wait)
 	int was = errno, n;
 
 	if (GR_UNLIKELY(gr_hub_io_changed())) {		/* libev tells the kernel in a turn of its own, which may wake somebody */
-		gr_hub_io_run();
+		run_libraries();
 		wait = false;
 	}
 	n = epoll_wait(set.fd, got, EVENTS, wait ? -1 : 0);

@@ -2,6 +2,7 @@
 #include "world.h"
 #include "fd.h"
 #include "green/green.h"
+#include "hub_io.h"
 #include "start.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -396,6 +397,75 @@ static void test_a_forked_child_has_a_hub_of_its_own(void **state)
 	assert_string_equal(world_log, "a=11");
 }
 
+/* --- a library's descriptors -------------------------------------------------------------------------------------------- */
+
+static struct gr_hub_io library;
+static int second, other[2];
+
+static void library_reads(struct gr_hub_io *io, unsigned dirs)
+{
+	char c = '-';
+
+	assert_int_equal(dirs, GR_BIT(GR_READ));
+	assert_int_equal(raw(SYS_read, io->fd, &c, 1), 1);
+	note("%c", c);
+}
+
+static void begin_watching(struct gr_hub_job *job)
+{
+	(void)job;
+	library = (struct gr_hub_io){ .ready = library_reads, .fd = p[0] };
+	assert_int_equal(gr_hub_io_watch(&library, GR_BIT(GR_READ)), 0);
+}
+
+/* Another file gets the number, and the one that had it is not closed: libev will be told of it with the number. */
+static void change_file(struct gr_hub_job *job)
+{
+	(void)job;
+	gr_hub_io_stop(&library);
+	second = (int)raw(SYS_dup, p[0]);
+	assert_int_equal(raw(SYS_dup2, other[0], p[0]), p[0]);
+	assert_int_equal(gr_hub_io_watch(&library, GR_BIT(GR_READ)), 0);
+}
+
+static void end_watching(struct gr_hub_job *job)
+{
+	(void)job;
+	gr_hub_io_stop(&library);
+}
+
+static void in_hub(void (*fn)(struct gr_hub_job *))
+{
+	struct gr_hub_job job = { .fn = fn };
+
+	gr_hub_call(&job);
+	settle();
+	settle();
+}
+
+static void test_libev_makes_itself_another_set(void **state)
+{
+	(void)state;
+	assert_int_equal(raw(SYS_pipe2, other, 0), 0);
+	in_hub(begin_watching);
+	put(p[1], "1");
+	settle();
+	in_hub(change_file);
+	put(other[1], "2");
+	settle();
+	put(p[1], "x");			/* which makes libev give up its set */
+	for (int i = 0; i < 4; i++)
+		settle();
+	put(other[1], "3");
+	for (int i = 0; i < 4; i++)
+		settle();
+	in_hub(end_watching);
+	assert_string_equal(world_log, "1 2 3");
+	raw(SYS_close, second);
+	raw(SYS_close, other[0]);
+	raw(SYS_close, other[1]);
+}
+
 #define WITH_FDS(test) cmocka_unit_test_setup_teardown(test, open_fds, close_fds)
 
 int main(void)
@@ -409,6 +479,7 @@ int main(void)
 		WITH_FDS(test_jobs_run_in_the_hub_in_order),
 		WITH_FDS(test_kicked_by_another_kernel_thread),
 		WITH_FDS(test_looks_without_waiting),
+		WITH_FDS(test_libev_makes_itself_another_set),
 		WITH_FDS(test_own_descriptors_are_out_of_the_way),
 		WITH_FDS(test_own_descriptors_are_hidden),
 		WITH_FDS(test_own_descriptors_beyond_a_used_up_limit),
