@@ -314,7 +314,7 @@ static long write_loop(struct gr_try *t, const struct iovec *user_iov, int n)
 		}
 		if (r == 0 || (r < 0 && r != -EAGAIN))
 			break;
-		if (r > 0 && (t->f->poll_first & GR_BIT(GR_WRITE)))
+		if (r > 0 && ((t->f->poll_first & GR_BIT(GR_WRITE)) || gr_fd_edge_passed(t->f)))
 			continue;
 		r = gr_try_wait(t);
 		if (r != 0)
