@@ -77,8 +77,7 @@ static int option(int fd, int name)
 	return value;
 }
 
-/* May it be watched by edges?  Not if it was given another reader before we knew it, or may have been: see gr_fd_level(). */
-static bool is_plain_tcp(int fd)
+bool gr_fd_is_plain_tcp(int fd)
 {
 	int domain = option(fd, SO_DOMAIN);
 	char ulp[16] = "";
@@ -92,8 +91,7 @@ static void look_at_socket(struct gr_fd *f)
 {
 	f->kind = option(f->fd, SO_TYPE) == SOCK_STREAM ? GR_KIND_STREAM : GR_KIND_DGRAM;
 	f->listening = option(f->fd, SO_ACCEPTCONN) != 0;
-	f->tcp = is_plain_tcp(f->fd);
-	f->edges = f->tcp && !f->listening;
+	f->tcp = f->listening && gr_fd_is_plain_tcp(f->fd);
 	f->timeo[GR_READ] = socket_timeout(f->fd, SO_RCVTIMEO);
 	f->timeo[GR_WRITE] = socket_timeout(f->fd, SO_SNDTIMEO);
 }
@@ -243,11 +241,16 @@ struct gr_fd *gr_fd_get(int fd)
 	return f;
 }
 
+bool gr_fd_only_ours(const struct gr_fd *f)
+{
+	return !f->shared && f->fork_gen == gr_carrier()->forks;
+}
+
 bool gr_fd_blocking(struct gr_fd *f)
 {
 	long flags;
 
-	if (!f->shared && f->fork_gen == gr_carrier()->forks)
+	if (gr_fd_only_ours(f))
 		return !f->nonblock;
 	flags = raw(SYS_fcntl, f->fd, F_GETFL);
 	if (flags >= 0)
@@ -294,6 +297,14 @@ void gr_fd_dup(int from, int to)
 		t->twin = true;
 }
 
+void gr_fd_passed_on(int fd)
+{
+	struct gr_fd *f = gr_fd_peek(fd);		/* not looked at yet: it will be taken for shared then */
+
+	if (f)
+		f->shared = true;
+}
+
 /* --- waiting --------------------------------------------------------------------------------------------------------------- */
 
 /* Regular files are always ready, but message queues and some files of /proc look like them and are not. */
@@ -308,11 +319,12 @@ static bool never_waits(struct gr_fd *f)
 	return false;
 }
 
+/* Each wait passes here, so somebody else who begins to use the socket may do so while it is being waited for. */
 static void join_waiters(struct gr_fd *f, struct gr_waiter *me, int dir)
 {
 	me->g = gr_carrier()->current;
 	me->fd = f->fd;
-	if (GR_UNLIKELY(!gr_list_empty(&f->waiters[dir])))
+	if (f->edges && GR_UNLIKELY(!gr_list_empty(&f->waiters[dir]) || !gr_fd_only_ours(f) || gr_carrier()->natives))
 		gr_fd_level(f);
 	gr_list_push(&f->waiters[dir], &me->link);
 	if (!(f->armed & GR_BIT(dir)))
@@ -391,6 +403,14 @@ void gr_fd_level(struct gr_fd *f)
 	f->edges = false;
 	if (f->registered == GR_EDGE)
 		gr_hub_watch(f);
+}
+
+void gr_fd_urgent(int fd)
+{
+	struct gr_fd *f = gr_fd_peek(fd);
+
+	if (f)
+		gr_fd_level(f);
 }
 
 void gr_fd_no_edges(struct gr_fd *f)

@@ -41,7 +41,7 @@ struct gr_fd {
 	int fd;				/* its number */
 	uint8_t kind;			/* enum gr_fd_kind */
 	bool nonblock;			/* O_NONBLOCK, as last seen; certain only when !shared */
-	bool shared;			/* others may change O_NONBLOCK: duplicated, inherited, or from before a fork */
+	bool shared;			/* others may change O_NONBLOCK, or read: duplicated, inherited, passed on (fork_gen: before a fork) */
 	bool drained;			/* the last receive on this stream came up short: park before trying again */
 	uint8_t poll_first;		/* GR_BIT(direction): RWF_NOWAIT is not for this file; unless it is FILE, look for readiness first */
 	uint8_t armed;			/* GR_BIT(GR_READ) | GR_BIT(GR_WRITE): directions the hub watches */
@@ -89,6 +89,15 @@ struct gr_fd *gr_fd_get(int fd);
 /* The entry if there is one; never makes or looks. */
 struct gr_fd *gr_fd_peek(int fd);
 
+/* Has nobody else a descriptor of it, as far as we know? */
+bool gr_fd_only_ours(const struct gr_fd *f);
+
+/* Somebody else has it from now on. */
+void gr_fd_passed_on(int fd);
+
+/* Its urgent data is or may be read out of turn. */
+void gr_fd_urgent(int fd);
+
 /* Would a call on it block?  Asks the kernel (F_GETFL) only for descriptors others may have changed. */
 bool gr_fd_blocking(struct gr_fd *f);
 
@@ -128,15 +137,19 @@ unsigned gr_fd_ready(struct gr_fd *f, unsigned dirs);
  * The kernel looks at each descriptor that it has reported once more at the next turn, to see whether it still is ready, unless it is
  * watched by edges; that is a twentieth of what a small request costs.  But an edge is told once, so nobody may wait for one that has passed.
  * So edges are for one waiter of a direction, who has just been told that there is nothing (EAGAIN, or poll), and for TCP, where a receive
- * that comes short has found the end of the queue (epoll(7)).  There are four exceptions to that, and after each the socket is watched by
+ * that comes short has found the end of the queue (epoll(7)).  There are exceptions to that, and after each the socket is watched by
  * level again, for good:
  *	the end		has no edge of its own if it came with the last bytes		event EPOLLRDHUP, EPOLLHUP, EPOLLERR
- *	urgent data	a receive ends before it					event EPOLLPRI
+ *	urgent data	a receive ends where it is or was, also when it was	event EPOLLPRI; before a receive with MSG_OOB; with
+ *			read before anybody waited				F_SETOWN and its like, which are for that
  *	bad memory	or where it can be written no further				buffer not in one of our stacks: gr_fd_trusts()
  *	other readers	TCP_ULP (kTLS) returns records, SO_RCVLOWAT asks for more	setsockopt()
+ *	others		do any of these where we do not see it: duplicates, other	whoever waits next: join_waiters()
+ *			processes, native threads
  * gr_fd_level() also serves a second waiter, since an edge wakes one only.
  */
 void gr_fd_level(struct gr_fd *f);
+bool gr_fd_is_plain_tcp(int fd);		/* as the kernel has it now: none of its options is in the way */
 void gr_fd_no_edges(struct gr_fd *f);		/* nor for what is accepted on it, which inherits the option */
 
 /* Is all of @buf, of @size bytes, in one of the pool's stacks?  Those stay mapped. */

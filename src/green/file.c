@@ -125,6 +125,8 @@ long green_fcntl(int fd, int cmd, long arg)
 		return lock_range(fd, cmd, F_SETLK, arg);
 	if (cmd == F_OFD_SETLKW)
 		return lock_range(fd, cmd, F_OFD_SETLK, arg);
+	if (cmd == F_SETOWN || cmd == F_SETOWN_EX)
+		gr_fd_urgent(fd);
 	r = raw(SYS_fcntl, fd, cmd, arg);
 	if (r < 0)
 		return r;

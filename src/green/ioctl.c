@@ -12,6 +12,7 @@
 #include "../raw.h"
 #include "../signal.h"
 #include <asm/ioctls.h>
+#include <asm/sockios.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -95,6 +96,8 @@ static long make(int fd, unsigned request, long arg)
 {
 	if (request == FIONBIO)
 		return set_nonblock(fd, request, arg);
+	if (request == FIOSETOWN || request == SIOCSPGRP)
+		gr_fd_urgent(fd);
 	if (gr_disk_slow(fd))
 		return gr_offload_exact(SYS_ioctl, fd, request, arg, 0, 0, 0);
 	if (drains(request))

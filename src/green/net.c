@@ -27,6 +27,13 @@ static bool begin(struct gr_try *t, int fd, int dir, int flags)
  * So what a try does not find is the kernel's to wait for. */
 #define ODD	(MSG_ERRQUEUE | MSG_OOB)
 
+/* Before each receive, whether it may wait or not. */
+static inline void note_urgent(int fd, int flags)
+{
+	if (GR_UNLIKELY(flags & MSG_OOB))
+		gr_fd_urgent(fd);
+}
+
 static long recv_odd(struct gr_fd *f, long nr, int fd, long a, long b, long c, long d, long e)
 {
 	long r = gr_fd_blocking(f) ? gr_offload(nr, fd, a, b, c, d, e) : -EAGAIN;
@@ -71,6 +78,7 @@ long green_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *fro
 	struct gr_try t;
 	long r = -EAGAIN;
 
+	note_urgent(fd, flags);
 	if (!begin(&t, fd, GR_READ, flags))
 		return raw(SYS_recvfrom, fd, buf, n, flags, from, fromlen);
 	if ((flags & MSG_WAITALL) && t.f->kind == GR_KIND_STREAM && n > 0) {
@@ -112,6 +120,7 @@ long green_recvmsg(int fd, struct msghdr *msg, int flags)
 	struct gr_try t;
 	long r;
 
+	note_urgent(fd, flags);
 	if (!begin(&t, fd, GR_READ, flags))
 		return raw(SYS_recvmsg, fd, msg, flags);
 	if ((flags & MSG_WAITALL) && t.f->kind == GR_KIND_STREAM && gr_fd_blocking(t.f))
@@ -152,6 +161,7 @@ long green_recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct t
 
 	if (timeout && gr_user_read(&ts, timeout, sizeof(ts)) < 0)
 		return -EFAULT;
+	note_urgent(fd, flags);
 	if (n == 0 || !begin(&t, fd, GR_READ, flags) || !gr_timespec_ok(&ts) || !gr_fd_blocking(t.f))
 		return raw(SYS_recvmmsg, fd, vec, n, flags, timeout);
 	end = gr_now() + gr_from_timespec(&ts);
@@ -236,11 +246,43 @@ static long send_rest(struct gr_try *t, const struct msghdr *msg, long sent, int
 	return sent;
 }
 
+/* Descriptors in ancillary data: whoever receives them has these files, too. */
+static void note_rights(const char *data, size_t n)
+{
+	int fd;
+
+	for (size_t i = 0; i + sizeof(fd) <= n && gr_user_read(&fd, data + i, sizeof(fd)) == 0; i += sizeof(fd))
+		gr_fd_passed_on(fd);
+}
+
+/* Before the message is sent, as its receiver may be quick. */
+static void note_ancillary(const struct msghdr *msg)
+{
+	struct msghdr m;
+	struct cmsghdr c;
+	const char *at;
+	size_t left;
+
+	if (gr_user_read(&m, msg, sizeof(m)) < 0)
+		return;
+	at = m.msg_control;
+	left = m.msg_controllen;
+	while (GR_UNLIKELY(left >= sizeof(c)) && gr_user_read(&c, at, sizeof(c)) == 0 && c.cmsg_len >= sizeof(c) && c.cmsg_len <= left) {
+		if (c.cmsg_level == SOL_SOCKET && c.cmsg_type == SCM_RIGHTS)
+			note_rights(at + CMSG_LEN(0), c.cmsg_len - CMSG_LEN(0));
+		if (CMSG_ALIGN(c.cmsg_len) >= left)
+			break;
+		at += CMSG_ALIGN(c.cmsg_len);
+		left -= CMSG_ALIGN(c.cmsg_len);
+	}
+}
+
 long green_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	struct gr_try t;
 	long r;
 
+	note_ancillary(msg);
 	if (!begin(&t, fd, GR_WRITE, flags))
 		return raw(SYS_sendmsg, fd, msg, flags);
 	do
@@ -261,10 +303,13 @@ long green_sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 	unsigned len;
 	long r = 0;
 
-	if (!begin(&t, fd, GR_WRITE, flags))
-		return raw(SYS_sendmmsg, fd, vec, n, flags);
 	if (n > 1024)		/* UIO_MAXIOV */
 		n = 1024;
+	if (!begin(&t, fd, GR_WRITE, flags)) {
+		for (unsigned i = 0; i < n; i++)
+			note_ancillary(&vec[i].msg_hdr);
+		return raw(SYS_sendmmsg, fd, vec, n, flags);
+	}
 	while (done < n) {
 		r = green_sendmsg(fd, &vec[done].msg_hdr, flags);
 		len = (unsigned)r;
@@ -290,7 +335,7 @@ static long accepted(struct gr_fd *listener, long fd, int flags)
 	gr_fd_born((int)fd, listener->kind, (flags & SOCK_NONBLOCK) != 0);
 	f = gr_fd_peek((int)fd);
 	if (f)
-		f->edges = f->tcp = listener->tcp;
+		f->edges = f->tcp = listener->tcp && (gr_fd_only_ours(listener) || gr_fd_is_plain_tcp((int)fd));
 	return fd;
 }
 
@@ -328,7 +373,7 @@ long green_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 			r = -EAGAIN;
 			continue;
 		}
-		if (t.f->shared || t.f->fork_gen != gr_carrier()->forks)
+		if (!gr_fd_only_ours(t.f))
 			r = gr_offload(SYS_accept4, t.w.fd, (long)addr, (long)len, flags, 0, 0);
 		else
 			r = raw(SYS_accept4, t.w.fd, addr, len, flags);
