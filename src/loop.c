@@ -126,6 +126,7 @@ static int add_all_ours(void)
 
 void gr_loop_signals(int fd, void (*fn)(void))
 {
+	gr_hub_watches((fn != NULL) - (set.ours[SIGNALS] >= 0));
 	if (set.ours[SIGNALS] >= 0)
 		epoll_ctl(set.fd, EPOLL_CTL_DEL, set.ours[SIGNALS], NULL);
 	set.ours[SIGNALS] = fn ? fd : -1;

@@ -364,6 +364,39 @@ static void in_child(void)
 	say("ours: %d", number(sigwaitinfo(&s, NULL)));
 }
 
+/* --- signals while somebody always runs ----------------------------------------------------------------------------------------- */
+
+static int taken;
+
+static void *takes_one(void *arg)
+{
+	int sig;
+
+	if (sigwait(arg, &sig) == 0)
+		__atomic_add_fetch(&taken, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static void beside_one_that_yields(void)
+{
+	pthread_t t[5];
+	sigset_t usr1;
+
+	say("-- beside one that yields");
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
+	for (int i = 0; i < 5; i++)
+		t[i] = start(takes_one, &usr1);
+	while (t_get(&taken) < 5) {
+		kill(getpid(), SIGUSR1);
+		sched_yield();
+	}
+	for (int i = 0; i < 5; i++)
+		join(t[i]);
+	say("all were woken");
+}
+
 int main(void)
 {
 	sigset_t s = set_of(3, SIGUSR2, RT(1), RT(2));
@@ -376,5 +409,6 @@ int main(void)
 	masks();
 	descriptors();
 	in_child();
+	beside_one_that_yields();
 	return 0;
 }
