@@ -229,7 +229,7 @@ static void test_the_next_address(void **state)
 
 static void test_both_families(void **state)
 {
-	int all, four;
+	int all, four = -1;
 	char text[GROVE_ADDRESS_MAX];
 
 	(void)state;
@@ -239,14 +239,17 @@ static void test_both_families(void **state)
 	meets(":0", "127.0.0.1:");
 	meets(":0", "[::1]:");
 	assert_string_equal(api_log, "dialled [::1] dialled 127.0.0.1 dialled [::1]");
-	all = grove_listen("[::]:0", 0, 0);		/* IPv6 only: the same port is free for IPv4 */
-	assert_true(all >= 0);
-	grove_local_address(all, text, sizeof(text));
-	memmove(text + 7, strrchr(text, ':'), strlen(strrchr(text, ':')) + 1);
-	memcpy(text, "0.0.0.0", 7);
-	four = grove_listen(text, 0, 0);
+	for (int tries = 0; four < 0 && tries < 20; tries++) {	/* of the ports, some are another program's */
+		all = grove_listen("[::]:0", 0, 0);		/* IPv6 only: the same port is free for IPv4 */
+		assert_true(all >= 0);
+		grove_local_address(all, text, sizeof(text));
+		memmove(text + 7, strrchr(text, ':'), strlen(strrchr(text, ':')) + 1);
+		memcpy(text, "0.0.0.0", 7);
+		four = grove_listen(text, 0, 0);
+		assert_true(four >= 0 || errno == EADDRINUSE);
+		close(all);
+	}
 	assert_true(four >= 0);
-	close(all);
 	close(four);
 }
 
