@@ -15,6 +15,7 @@
 #include "raw.h"
 #include "sched.h"
 #include "signal.h"
+#include "slack.h"
 #include "uring.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -246,6 +247,19 @@ static void arm(gr_time next)
 		hub.armed = next;
 }
 
+/*
+ * Until when the hub may sleep.  Who is alone is woken at its time.  Where others are due soon after the first, all of them are woken by the
+ * last one's, within what the kernel lets a thread be late (slack.h): a wake-up costs more than what is then done.
+ */
+static gr_time next_wake(const struct gr_carrier *c)
+{
+	gr_time first = gr_timers_next(&c->timers), until;
+
+	if (c->timers.used < 2 || first >= hub.armed || __builtin_add_overflow(first, gr_slack(c->turn_at), &until))
+		return first;
+	return gr_timers_latest(&c->timers, until);
+}
+
 static void run_timers(struct gr_carrier *c)
 {
 	c->turn_at = gr_now();
@@ -303,7 +317,7 @@ static void turn(struct gr_carrier *c)
 	if (wait && GR_UNLIKELY(c->api_on))
 		wait = gr_api_before_wait(gr_nobody_due(c));
 	if (wait)
-		arm(gr_timers_next(&c->timers));
+		arm(next_wake(c));
 	c->stats.hub_turns++;
 	if (wait || anything_to_see()) {
 		gr_loop_run(wait);

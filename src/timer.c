@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #define AHEAD		2u		/* of place 0, which is none */
+#define LOOKS		64u		/* places that gr_timers_latest() looks at, at most */
 #define FIRST_SIZE	(GR_PAGE / sizeof(struct gr_timer_place))
 _Static_assert(4 * sizeof(struct gr_timer_place) == 64, "four children are a cache line");
 
@@ -115,6 +116,30 @@ void gr_timer_del(struct gr_timers *h, struct gr_timer *t)
 gr_time gr_timers_next(const struct gr_timers *h)
 {
 	return h->used == 0 ? GR_NEVER : at(h, 1)->at;
+}
+
+/* Of those at and below @pos, which itself is due by @until; @looks: how many more places it is worth to look at. */
+static gr_time latest(const struct gr_timers *h, uint64_t pos, gr_time until, unsigned *looks)
+{
+	gr_time found = at(h, (uint32_t)pos)->at;
+
+	for (uint64_t child = 4 * pos - 2; child <= h->used && child < 4 * pos + 2 && *looks > 0; child++) {
+		gr_time below;
+
+		--*looks;
+		if (at(h, (uint32_t)child)->at > until)
+			continue;
+		below = latest(h, child, until, looks);
+		found = below > found ? below : found;
+	}
+	return found;
+}
+
+gr_time gr_timers_latest(const struct gr_timers *h, gr_time until)
+{
+	unsigned looks = LOOKS;
+
+	return gr_timers_next(h) > until ? gr_timers_next(h) : latest(h, 1, until, &looks);
 }
 
 /* One that is added meanwhile waits for the next run, however early it is: a timer that always sets itself anew cannot keep us here. */

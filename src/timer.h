@@ -40,6 +40,10 @@ void gr_timer_del(struct gr_timers *h, struct gr_timer *t);
 /* the earliest deadline, or GR_NEVER */
 gr_time gr_timers_next(const struct gr_timers *h);
 
+/* the latest deadline up to @until (an early one of them, where there are very many), or the earliest of all if that is later; not for an
+ * empty heap */
+gr_time gr_timers_latest(const struct gr_timers *h, gr_time until);
+
 /* fires all that are due at @now; returns how many */
 unsigned gr_timers_run(struct gr_timers *h, gr_time now);
 

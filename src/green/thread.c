@@ -12,6 +12,7 @@
 #include "../raw.h"
 #include "../sched.h"
 #include "../signal.h"
+#include "../slack.h"
 #include "../start.h"
 #include "../standin.h"
 #include "../stats.h"
@@ -266,6 +267,15 @@ static long get_tid_address(void *where, int *clear_tid)
 	return gr_user_write(where, clear_tid ? &clear_tid : &kernels, sizeof(clear_tid));
 }
 
+static long set_slack(unsigned long a, unsigned long b, unsigned long d, unsigned long e)
+{
+	long r = raw(SYS_prctl, PR_SET_TIMERSLACK, a, b, d, e);
+
+	if (r == 0)
+		gr_slack_set();
+	return r;
+}
+
 /* Names are per thread; the kernel's one thread keeps the main thread's. */
 long green_prctl(int option, unsigned long a, unsigned long b, unsigned long d, unsigned long e)
 {
@@ -281,6 +291,8 @@ long green_prctl(int option, unsigned long a, unsigned long b, unsigned long d, 
 		gr_offload_retire();
 	if (option == PR_SET_SECCOMP)
 		gr_uring_forbid();
+	if (option == PR_SET_TIMERSLACK)
+		return set_slack(a, b, d, e);
 	if (option != PR_SET_NAME)
 		return raw(SYS_prctl, option, a, b, d, e);
 	for (size_t i = 0; i < sizeof(name) - 1; i++) {
@@ -305,14 +317,22 @@ static int kernel_tid(int tid)
 		return raw(nr, kernel_tid(tid), b, d, e);                                                                          \
 	}
 
+/* Real-time threads have no timer slack. */
+#define SCHEDULES(name, nr)                                                                                                        \
+	long name(int tid, long b, long d, long e)                                                                                \
+	{                                                                                                                          \
+		gr_slack_look();                                                                                                   \
+		return raw(nr, kernel_tid(tid), b, d, e);                                                                          \
+	}
+
 BY_TID(green_sched_setparam, SYS_sched_setparam)
 BY_TID(green_sched_getparam, SYS_sched_getparam)
-BY_TID(green_sched_setscheduler, SYS_sched_setscheduler)
+SCHEDULES(green_sched_setscheduler, SYS_sched_setscheduler)
 BY_TID(green_sched_getscheduler, SYS_sched_getscheduler)
 BY_TID(green_sched_setaffinity, SYS_sched_setaffinity)
 BY_TID(green_sched_getaffinity, SYS_sched_getaffinity)
 BY_TID(green_sched_rr_get_interval, SYS_sched_rr_get_interval)
-BY_TID(green_sched_setattr, SYS_sched_setattr)
+SCHEDULES(green_sched_setattr, SYS_sched_setattr)
 BY_TID(green_sched_getattr, SYS_sched_getattr)
 BY_TID(green_prlimit64, SYS_prlimit64)
 BY_TID(green_getpgid, SYS_getpgid)

@@ -4,9 +4,12 @@
 #include "green/green.h"
 #include "hub_io.h"
 #include "start.h"
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -466,6 +469,92 @@ static void test_libev_makes_itself_another_set(void **state)
 	raw(SYS_close, other[1]);
 }
 
+/* --- timers -------------------------------------------------------------------------------------------------------------- */
+
+static gr_time kernels_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return gr_from_timespec(&ts);
+}
+
+/* What the kernel tells of a timerfd is how long it still has. */
+static bool says_armed(FILE *fdinfo, gr_time at)
+{
+	gr_time before = kernels_now(), left = -1;
+	char line[128];
+	long sec, nsec;
+
+	while (fdinfo && fgets(line, sizeof(line), fdinfo))
+		if (sscanf(line, "it_value: (%ld, %ld)", &sec, &nsec) == 2)
+			left = GR_SEC(sec) + nsec;
+	return left > 0 && before + left <= at && at <= kernels_now() + left;
+}
+
+/* Is some timerfd set to @at? */
+static bool is_armed(gr_time at)
+{
+	DIR *all = opendir("/proc/self/fdinfo");
+	const struct dirent *d;
+	char path[300];
+	bool found = false;
+
+	assert_non_null(all);
+	while (!found && (d = readdir(all))) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%s", d->d_name);
+		f = fopen(path, "r");
+		found = says_armed(f, at);
+		if (f)
+			fclose(f);
+	}
+	closedir(all);
+	return found;
+}
+
+static void sleeps_until(void *arg)
+{
+	gr_park("sleep", world_began + *(gr_time *)arg, 0);
+	note("%s", me());
+}
+
+/* Three sleep; what has the hub asked of the kernel for the first of them? */
+static void wakes_first_at(gr_time want)
+{
+	static gr_time at[] = { GR_SEC(10), GR_SEC(60), GR_SEC(200) };
+
+	world_clear(NULL);
+	gr_hub_timer_fired();
+	world_go("c", sleeps_until, &at[2]);
+	world_go("b", sleeps_until, &at[1]);
+	world_go("a", sleeps_until, &at[0]);
+	gr_park("test", world_began + GR_SEC(11), 0);
+	assert_true(is_armed(world_began + want));
+	assert_true(world_run());
+	assert_string_equal(world_log, "a b c");
+}
+
+static void test_one_wake_up_for_all_that_are_due_within_the_slack(void **state)
+{
+	struct { int priority; } none = { 0 }, low = { 1 };
+
+	(void)state;
+	assert_int_equal(green_prctl(PR_SET_TIMERSLACK, GR_SEC(100), 0, 0, 0), 0);
+	wakes_first_at(GR_SEC(60));
+	if (green_sched_setscheduler(0, SCHED_FIFO, (long)&low, 0) == 0) {	/* which takes a privilege */
+		wakes_first_at(GR_SEC(10));
+		assert_int_equal(green_sched_setscheduler(0, SCHED_OTHER, (long)&none, 0), 0);
+		green_prctl(PR_SET_TIMERSLACK, GR_SEC(100), 0, 0, 0);
+		wakes_first_at(GR_SEC(60));
+	}
+	assert_int_equal(green_prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0), 0);
+	wakes_first_at(GR_SEC(10));
+	assert_int_equal(green_prctl(PR_SET_TIMERSLACK, GR_SEC(100), 0, 0, 0), 0);	/* another thread's, perhaps */
+	wakes_first_at(GR_SEC(10));
+}
+
 #define WITH_FDS(test) cmocka_unit_test_setup_teardown(test, open_fds, close_fds)
 
 int main(void)
@@ -483,6 +572,7 @@ int main(void)
 		WITH_FDS(test_own_descriptors_are_out_of_the_way),
 		WITH_FDS(test_own_descriptors_are_hidden),
 		WITH_FDS(test_own_descriptors_beyond_a_used_up_limit),
+		cmocka_unit_test(test_one_wake_up_for_all_that_are_due_within_the_slack),
 		WITH_FDS(test_a_forked_child_has_a_hub_of_its_own),
 	};
 

@@ -170,6 +170,48 @@ static void one_may_remove_another_that_is_due(void **state)
 	assert_true(gr_timers_next(&heap) == GR_NEVER);
 }
 
+static gr_time latest_until(gr_time until)
+{
+	gr_time found = GR_NEVER;
+
+	for (size_t i = 0; i < MANY; i++)
+		if (probes[i].in && probes[i].t.at <= until && (found == GR_NEVER || probes[i].t.at > found))
+			found = probes[i].t.at;
+	return found == GR_NEVER ? gr_timers_next(&heap) : found;
+}
+
+static void the_latest_of_few_that_are_due(void **state)
+{
+	(void)state;
+	srand(2);
+	for (int step = 0; step < 20000; step++) {
+		struct probe *p = &probes[rand() % 40];
+		gr_time until = rand() % 100;
+
+		if (!p->in) {
+			add(p, rand() % 100);
+		} else {
+			gr_timer_del(&heap, &p->t);
+			p->in = false;
+		}
+		if (heap.used > 0)
+			assert_true(gr_timers_latest(&heap, until) == latest_until(until));
+	}
+}
+
+static void one_of_many_that_are_due(void **state)
+{
+	gr_time found;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++)
+		add(&probes[i], (gr_time)(i * 7919 % MANY + 10));
+	found = gr_timers_latest(&heap, MANY / 2);
+	assert_true(found > 10 && found <= MANY / 2);
+	assert_true(gr_timers_latest(&heap, 9) == 10);
+	assert_true(gr_timers_latest(&heap, 10) == 10);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -178,6 +220,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(same_as_a_sorted_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(grows_past_a_page, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_that_sets_itself_anew_waits_for_the_next_run, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_latest_of_few_that_are_due, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_of_many_that_are_due, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_may_remove_another_that_is_due, setup, teardown),
 	};
 
