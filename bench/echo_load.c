@@ -3,9 +3,12 @@
  *
  *	echo_load [-c connections] [-n requests | -t seconds] [-s size] [-w round-trips] [-r rate | -i] [-p server-pid] port
  *
- * Prints `name value` lines.  Counting starts after a warm-up of at least -w round trips on each connection (20 if not told), when
- * every connection is up and every thread of the server has run.  With -p the CPU time the server used meanwhile is read from its
- * process clock, which counts nanoseconds and includes threads that have ended.
+ * Prints `name value` lines.  Counting starts after a warm-up of -w round trips on each connection (20 if not told), when every
+ * connection is up and every thread of the server has run, and of one more for each on average.  With -p the CPU time the server
+ * used meanwhile is read from its process clock, which counts nanoseconds and includes threads that have ended.
+ *
+ * While connections are made few of them wait for an answer at once: a listener whose queue is full drops what comes, and it is
+ * seconds until TCP tries again.  In the warm-up nobody is ahead of another: the last of many kernel threads would wait for long.
  *
  * -r: messages are sent at fixed times, so many a second over all connections in turn, however late the answers are.  Latency
  * counts from the time at which a message was due.
@@ -31,6 +34,7 @@
 
 #define MAX_SIZE	65536
 #define PATIENCE	10000000000LL	/* ns without any answer */
+#define JOINING		64		/* connections that wait for their first answer while others are made */
 #define SUB_BUCKETS	64		/* per power of two: a quantile is exact to 1.6 % */
 
 struct conn {
@@ -53,7 +57,11 @@ static struct {
 	pid_t server;
 } opt = { .connections = 100, .warm_up = 20, .requests = INT64_MAX, .duration = INT64_MAX, .size = 64 };
 
+static struct conn *conns;
+static int joining;			/* connections without their first answer; */
+static bool joined;			/* until all have had it, those that have one wait */
 static int cold;			/* connections whose warm-up is not over */
+static int64_t settling;		/* answers between that and the beginning of the count */
 static int64_t total;			/* answers after that */
 static int64_t started, cpu;		/* when that ended, and the server's CPU time then */
 static int64_t last_answer;
@@ -145,28 +153,6 @@ static bool receive(struct conn *c)
 	return c->have == opt.size;
 }
 
-static struct conn *connect_all(int epoll)
-{
-	struct conn *conns = calloc(opt.connections, sizeof(*conns));
-	struct sockaddr_in to = {
-		.sin_family = AF_INET, .sin_port = htons(opt.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
-	};
-	int on = 1;
-
-	for (int i = 0; conns && i < opt.connections; i++) {
-		struct conn *c = &conns[i];
-		struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
-
-		c->id = i;
-		c->fd = socket(AF_INET, SOCK_STREAM, 0);
-		if (c->fd == -1 || connect(c->fd, (struct sockaddr *)&to, sizeof(to)) == -1 ||
-		    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1 ||
-		    epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &ev) == -1)
-			fail(c, strerror(errno));
-	}
-	return conns;
-}
-
 _Noreturn static void report(int64_t now)
 {
 	int64_t count = total, took = now - started;
@@ -189,27 +175,52 @@ _Noreturn static void stay_idle(void)
 	exit(0);
 }
 
-/* The end of the warm-up */
 static void begin_counting(int64_t now)
 {
-	if (opt.idle)
-		stay_idle();
 	started = now;
 	cpu = server_cpu();
 }
 
-/* What follows the answer.  Idle connections, and those with a rate, all have the same warm-up; else one may be ahead of another. */
+static void end_warm_up(int64_t now)
+{
+	if (opt.idle)
+		stay_idle();
+	if (opt.interval) {
+		begin_counting(now);
+		return;
+	}
+	settling = opt.connections;
+	for (int i = 0; i < opt.connections; i++)
+		send_next(&conns[i], now_on(CLOCK_MONOTONIC));
+}
+
+static void count(const struct conn *c, int64_t now)
+{
+	histogram[bucket_of(now - c->sent)]++;
+	if (++total >= opt.requests || now - started >= opt.duration)
+		report(now);
+}
+
+/* What follows the answer */
 static void next_of(struct conn *c, int64_t now)
 {
-	if (opt.idle || (opt.interval && cold)) {
-		if (c->round < (uint32_t)opt.warm_up)
-			send_next(c, now);
-	} else if (!opt.interval) {
+	if (!opt.interval) {
 		send_next(c, now);
 	} else if (c->owed) {
 		c->owed--;
 		send_next(c, c->owed_since);
 		c->owed_since += opt.interval * opt.connections;
+	}
+}
+
+static void answered_cold(struct conn *c, int64_t now)
+{
+	joining -= c->round == 1;
+	if (c->round < (uint32_t)opt.warm_up) {
+		if (joined)
+			send_next(c, now);
+	} else if (--cold == 0) {
+		end_warm_up(now);
 	}
 }
 
@@ -220,18 +231,18 @@ static void answered(struct conn *c)
 	last_answer = now;
 	c->busy = false;
 	if (cold) {
-		if (c->round == (uint32_t)opt.warm_up && --cold == 0)
-			begin_counting(now);
-	} else {
-		histogram[bucket_of(now - c->sent)]++;
-		if (++total >= opt.requests || now - started >= opt.duration)
-			report(now);
+		answered_cold(c, now);
+		return;
 	}
+	if (!settling)
+		count(c, now);
+	else if (--settling == 0)
+		begin_counting(now);
 	next_of(c, now);
 }
 
 /* Sends what has become due by now; returns how long until the next is. */
-static int64_t send_due(struct conn *conns)
+static int64_t send_due(void)
 {
 	static int64_t slots;
 	int64_t now = now_on(CLOCK_MONOTONIC), due;
@@ -247,9 +258,9 @@ static int64_t send_due(struct conn *conns)
 	return due - now;
 }
 
-static int wait_for_answers(int epoll, struct conn *conns, struct epoll_event *got, int most)
+static int wait_for_answers(int epoll, struct epoll_event *got, int most)
 {
-	int64_t left = opt.interval && !cold ? send_due(conns) : PATIENCE;
+	int64_t left = opt.interval && !cold ? send_due() : PATIENCE;
 	struct timespec t = { .tv_sec = left / 1000000000, .tv_nsec = left % 1000000000 };
 	int n = epoll_pwait2(epoll, got, most, &t, NULL);
 
@@ -261,17 +272,51 @@ static int wait_for_answers(int epoll, struct conn *conns, struct epoll_event *g
 	return n;
 }
 
-_Noreturn static void run(int epoll, struct conn *conns)
+static void take_answers(int epoll)
 {
 	struct epoll_event got[512];
+	int n = wait_for_answers(epoll, got, 512);
 
-	for (;;) {
-		int n = wait_for_answers(epoll, conns, got, 512);
+	for (int i = 0; i < n; i++)
+		if (receive(got[i].data.ptr))
+			answered(got[i].data.ptr);
+}
 
-		for (int i = 0; i < n; i++)
-			if (receive(got[i].data.ptr))
-				answered(got[i].data.ptr);
+static void join(int epoll, struct conn *c)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(opt.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+	};
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+	int on = 1;
+
+	c->fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (c->fd == -1 || connect(c->fd, (struct sockaddr *)&to, sizeof(to)) == -1 ||
+	    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1 ||
+	    epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &ev) == -1)
+		fail(c, strerror(errno));
+	joining++;
+	send_next(c, now_on(CLOCK_MONOTONIC));
+}
+
+/* When it returns, each connection has had one answer. */
+static void join_all(int epoll)
+{
+	last_answer = now_on(CLOCK_MONOTONIC);
+	for (int i = 0; i < opt.connections; i++) {
+		conns[i].id = i;
+		join(epoll, &conns[i]);
+		while (joining > (i + 1 < opt.connections ? JOINING : 0))
+			take_answers(epoll);
 	}
+	joined = true;
+}
+
+/* The second round trip of each */
+static void warm_up(void)
+{
+	for (int i = 0; cold && i < opt.connections; i++)
+		send_next(&conns[i], now_on(CLOCK_MONOTONIC));
 }
 
 static bool parse(int argc, char **argv)
@@ -302,7 +347,6 @@ int main(int argc, char **argv)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct rlimit files;
-	struct conn *conns;
 
 	if (!parse(argc, argv)) {
 		fprintf(stderr, "usage: echo_load [-c connections] [-n requests | -t seconds] [-s size] [-w round-trips] "
@@ -313,11 +357,12 @@ int main(int argc, char **argv)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	conns = connect_all(epoll);
+	cold = opt.connections;
+	conns = calloc(opt.connections, sizeof(*conns));
 	if (!conns)
 		return 1;
-	cold = opt.connections;
-	for (int i = 0; i < opt.connections; i++)
-		send_next(&conns[i], now_on(CLOCK_MONOTONIC));
-	run(epoll, conns);
+	join_all(epoll);
+	warm_up();
+	for (;;)
+		take_answers(epoll);
 }

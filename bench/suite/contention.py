@@ -74,7 +74,8 @@ def hackbench(way, groups, share):
     alone = own(lambda n: [*built("bench/messages"), way, str(n)], 100000, about="one thread that sends to itself")
     goal = Goal("hackbench, 10 groups: threads/grove", "threads/grove", 3, least=True)
     return Bench(f"hackbench_{way}{groups}", f"hackbench -T: {groups} groups of 40 threads over {way}", "cpu_ns",
-                 "ns of CPU each message", "one", share=share, more=TOLD, sides={"one": alone, **both(command, told(r"Time: ([\d.]+)"), groups * 400, 5)},
+                 "ns of CPU each message", "one", share=share, more=TOLD,
+                 sides={"one": alone, **both(command, told(r"Time: ([\d.]+)"), groups * 400, 5)},
                  goals=[goal] if (way, groups) == ("sockets", 10) else [])
 
 
@@ -93,7 +94,7 @@ def gil(side):
 
 
 BENCHES = [
-    *(hackbench(way, groups, (3 if groups == 10 else 0, 18)) for way in ("sockets", "pipes") for groups in (5, 10, 20, 40)),
+    *(hackbench(way, groups, (4 if groups == 10 else 0, 18)) for way in ("sockets", "pipes") for groups in (5, 10, 20, 40)),
     sysbench("threads", "sysbench threads: 64 threads, 8 locks, 1,000 times locking and yielding for each event",
              "ns of CPU each event", ["--thread-locks=8", "--time=0"], 1, 64, 50, ["--events={n}"]),
     sysbench("mutex", "sysbench mutex: 32 threads, 8 locks, little to do outside of them", "ns of CPU each lock",

@@ -33,7 +33,7 @@ def files(folder, under=()):
 def files_bench(name, what, folder):
     limits = {"write": 1.25, "read": 1.25, "pread": 1.25, "stat": 1.35, "open_close": 1.8, "open_read_close": 1.8}
     return Bench(name, f"calls on files that need not wait while another thread is there, {what}", "write",
-                 "ns of CPU, write of 4 KB", "bare", share=(5, 30),
+                 "ns of CPU, write of 4 KB", "bare", share=(2, 25),
                  sides={"bare": files(folder), "grove": files(folder, [GROVE])},
                  more={call: "ns" for call in limits if call != "write"},
                  goals=[Goal(f"{name}, {call}: grove/bare", "grove/bare", limit, figure=call) for call, limit in limits.items()])
@@ -42,7 +42,7 @@ def files_bench(name, what, folder):
 START = ("ms", "ms", "bare")
 CALL = ("ns", "ns of CPU each", "bare")
 BENCHES = [
-    Bench("start", "`true`, from its start to its end", *START, share=(3, 20), rounds=200, more={"cpu_ms": ""}, sides={
+    Bench("start", "`true`, from its start to its end", *START, share=(2, 20), rounds=200, more={"cpu_ms": ""}, sides={
         "bare": start("true"), "grove": start(GROVE, "true")}, goals=[
         Goal("start: grove true - true", "grove-bare", 3, unit="ms"),
         Goal("start: grove true - true, CPU", "grove-bare", 3, unit="ms", figure="cpu_ms")]),
@@ -57,7 +57,7 @@ BENCHES = [
     files_bench("files_memory", "in memory", "/dev/shm"),
     files_bench("files_disk", "on the disk of the build", str(BUILD)),
     Bench("preempt", "a turn passed on by a condition variable, with the timer for threads that compute and without", "ns",
-          "ns of CPU each", "off", share=(5, 30), sides={"off": under_grove("bench/handoff", options=["--preempt=0"], trial=2000),
+          "ns of CPU each", "off", share=(4, 25), sides={"off": under_grove("bench/handoff", options=["--preempt=0"], trial=2000),
                                  "on": under_grove("bench/handoff", trial=2000), "threads": program("bench/handoff", trial=2000)},
           goals=[Goal("preemption: hand-off, on/off", "on/off", 1.02)]),
 ]

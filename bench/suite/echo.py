@@ -3,15 +3,17 @@
 The load (bench/echo_load) has one message in flight on each connection and compares every byte that returns.  CPU time is the
 server's own, read from its process clock, without the load.
 """
+import functools
 import re
 import signal
 import subprocess
 import tempfile
 import time
 
-from suite.core import Bench, Failed, Goal, Missing, Side
+from suite.core import HERE, Bench, Failed, Goal, Missing, Side
 from suite.programs import GROVE, LOAD_CORE, SERVER_CORE, Server, built, peer_program, values
 
+IDLE_COUNT, QUICK_IDLE_COUNT = 5000, 1000
 PTH_MOST = 1000             # connections; select(2) ends at descriptor 1,024
 
 
@@ -65,7 +67,7 @@ class EchoSide(Side):
             return self.load(server, *self.warm_up(), "-t", f"{seconds:.3f}")
 
     def warm(self, seconds):
-        """Also finds out what it takes to start and to connect, and leaves the rest for the measurement: some round trips each."""
+        """Also finds out what it takes to start and to connect; the rest is for the measurement, some round trips each."""
         begin = time.monotonic()
         self.run(0.01)
         self.seconds = min(max(seconds - (time.monotonic() - begin), 0.15 if self.connections <= 1000 else 0.5), 4)
@@ -74,11 +76,14 @@ class EchoSide(Side):
         return self.run(self.seconds)
 
 
+QUICK_SIDES = {1000: ("epoll", "grove", "api", "threads", "go"), 10000: ("epoll", "grove", "api")}
+
+
 def echo(connections, share, goals):
     return Bench(f"echo{connections}", f"64-byte echo over {connections:,} connection{'s' if connections > 1 else ''}",
                  "server_cpu_ns_per_request", "ns of server CPU each", "epoll", share=share,
                  sides={name: EchoSide(name, connections) for name in SERVERS},
-                 quick_sides=("epoll", "grove", "api") if connections > 1000 else (),
+                 quick_sides=QUICK_SIDES.get(connections, ()),
                  more={"requests_per_s": "", "p50_us": "", "p99_us": "", "p999_us": ""}, goals=goals)
 
 
@@ -134,12 +139,13 @@ class CallsSide(EchoSide):
             raise Failed("strace counted nothing")
         return (calls[1] - calls[0]) / (many - few)
 
-    def count(self, _quick):
-        return {"calls": self.calls_each(1, 100, 1100), "busy": self.calls_each(100, 1000, 5000)}
+    def count(self, quick):
+        waiting = {"calls": self.calls_each(1, 100, 700)}
+        return waiting if quick else waiting | {"busy": self.calls_each(100, 1000, 3000)}
 
 
-CALLS = Bench("echo_calls", "system calls for each echo: one connection, so that each has to wait; and 100 at once", "calls",
-              "calls each", "epoll", share=(5, 60), rounds=5, sides={name: CallsSide(name) for name in SERVERS},
+CALLS = Bench("echo_calls", "system calls for each echo: one connection, so that each has to wait; busy: 100, not in a quick run",
+              "calls", "calls each", "epoll", share=(8, 60), rounds=5, sides={name: CallsSide(name) for name in SERVERS},
               quick_sides=("epoll", "grove", "api", "threads"), more={"busy": ""}, goals=[
                   Goal("system calls for each echo that has to wait, grove", "grove", 3.02),
                   Goal("system calls for each echo that has to wait, api", "api", 3.02)])
@@ -184,38 +190,41 @@ def each_connection(server, count):
             return [(full - empty) / count for full, empty in zip(memory_of(server.pid), before)]
 
 
+@functools.cache
+def sockets_kb(count):
+    """In the kernel for each connection, whatever the server is."""
+    with Server([*SERVER_CORE, *built("bench/echo_poll"), "0"]) as server:
+        return sorted(each_connection(server, count)[2] for _ in range(3))[1]
+
+
 class IdleSide(EchoSide):
-    sockets = None              # KB in the kernel for what is there in any case, measured once
+    def __init__(self, name):
+        super().__init__(name, IDLE_COUNT)
+        self.measure, self.prepare = self.weigh, None
 
-    def __init__(self, name, count):
-        super().__init__(name, count)
-        self.measure, self.prepare = self.weigh, self.weigh_sockets
-
-    def weigh_sockets(self, _seconds):
-        if IdleSide.sockets is None:
-            with Server([*SERVER_CORE, *built("bench/echo_poll"), "0"]) as server:
-                IdleSide.sockets = sorted(each_connection(server, self.connections)[2] for _ in range(3))[1]
-
-    def weigh(self, _quick):
+    def weigh(self, quick):
+        count = QUICK_IDLE_COUNT if quick else IDLE_COUNT
         with self.server() as server:
-            resident, tables, kernel = each_connection(server, self.connections)
-        kernel -= IdleSide.sockets
+            resident, tables, kernel = each_connection(server, count)
+        kernel -= sockets_kb(count)
         return {"kb": resident + tables + kernel, "resident_kb": resident, "tables_kb": tables, "kernel_kb": kernel}
 
 
-IDLE = Bench("echo_idle", "memory of the server for each of 5,000 idle connections that were served once, sockets apart", "kb",
-             "KB each", "epoll", share=(0, 75), rounds=5, sides={name: IdleSide(name, 5000) for name in SERVERS},
+IDLE = Bench("echo_idle", f"memory of the server for each of {IDLE_COUNT:,} idle connections{HERE}, sockets apart",
+             "kb", "KB each", "epoll", share=(14, 75), rounds=5, sides={name: IdleSide(name) for name in SERVERS},
+             quick_sides=("epoll", "grove", "api", "threads"), quick_size=f"{QUICK_IDLE_COUNT:,}",
              more={"resident_kb": "", "tables_kb": "", "kernel_kb": ""},
-             goals=[Goal("memory for each idle connection, grove", "grove", 10, unit="KB")])
+             goals=[Goal(f"memory for each idle connection of {IDLE_COUNT:,}{HERE}: {side}", side, 10, unit="KB")
+                    for side in ("grove", "api")])
 
 
 BENCHES = [
-    echo(1, (12, 80), [Goal("echo 1: time for each, grove/threads", "threads/grove", 1.05, figure="requests_per_s")]),
-    echo(100, (14, 120), [*cpu_goals(100), Goal("echo 100: CPU, grove/threads", "grove/threads", 0.75)]),
-    echo(1000, (18, 120), [*cpu_goals(1000), Goal("echo 1,000: CPU, grove/threads", "grove/threads", 0.75)]),
-    echo(10000, (20, 190), [*cpu_goals(10000), Goal("echo 10,000: p99, grove/epoll", "grove/epoll", 1.2, figure="p99_us")]),
+    echo(1, (10, 70), [Goal("echo 1: time for each, grove/threads", "threads/grove", 1.05, figure="requests_per_s")]),
+    echo(100, (12, 110), [*cpu_goals(100), Goal("echo 100: CPU, grove/threads", "grove/threads", 0.75)]),
+    echo(1000, (14, 110), [*cpu_goals(1000), Goal("echo 1,000: CPU, grove/threads", "grove/threads", 0.75)]),
+    echo(10000, (20, 175), [*cpu_goals(10000), Goal("echo 10,000: p99, grove/epoll", "grove/epoll", 1.2, figure="p99_us")]),
     Bench("echo_preempt", "echo over 100 connections, with the timer for threads that compute and without",
-          "server_cpu_ns_per_request", "ns of server CPU each", "off", share=(3, 40),
+          "server_cpu_ns_per_request", "ns of server CPU each", "off", share=(3, 30),
           sides={"off": EchoSide("grove", 100, ["--preempt=0"]), "on": EchoSide("grove", 100)},
           goals=[Goal("preemption: echo 100, on/off", "on/off", 1.02)]),
     CALLS,

@@ -7,11 +7,10 @@ that, but a quiet machine.
 """
 import re
 import subprocess
-import threading
 import time
 from pathlib import Path
 
-from suite.core import Bench, Failed, Goal, Missing, Side
+from suite.core import HERE, Bench, Failed, Goal, Missing, Side
 from suite.programs import GROVE, built, peer_program
 
 
@@ -40,8 +39,6 @@ class Parked(Side):
         before = kernel_kb()
         command = [*self.under, *self.find(), str(count)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        timer = threading.Timer(120, process.kill)
-        timer.start()
         try:
             line = process.stdout.readline().split()
             if line[:1] != ["parked"]:
@@ -49,7 +46,6 @@ class Parked(Side):
             proc = Path(f"/proc/{process.pid}")
             got = [field(proc / "smaps_rollup", "Pss"), field(proc / "status", "VmPTE"), kernel_kb() - before, int(line[1])]
         finally:
-            timer.cancel()
             process.kill()
             process.wait()
         return got
@@ -62,7 +58,7 @@ class Parked(Side):
         raise Failed(f"status {process.returncode} from {' '.join(command)}: {said.strip()[-300:]}")
 
     def once(self, quick):
-        count = self.count // (10 if quick and self.count > 10000 else 2 if quick else 1)
+        count = fewer(self.count) if quick else self.count
         *kb, made = self.process(count)
         resident, tables, kernel = ((full - empty) / max(made, 1) for full, empty in zip(kb, self.empty))
         return {"kb": resident + tables + kernel, "resident_kb": resident, "tables_kb": tables, "kernel_kb": kernel, "made": made,
@@ -74,6 +70,11 @@ def hand(count):
     return Parked(lambda: [*built("bench/hand"), "pages"], count, about="a page of stack each, 64 KiB apart; nobody to wake")
 
 
+def fewer(count):
+    """In a quick run"""
+    return count // (10 if count > 10000 else 2)
+
+
 def parked(how, count, share):
     of_threads, of_api = (lambda: [*built("bench/parked"), how]), (lambda: [*built("bench/crowd"), how])
     names = {"st": "st", "go": "goroutines", "gevent": "by_gevent"} | ({"fiber": "fiber"} if how == "sleep" else {})
@@ -81,9 +82,10 @@ def parked(how, count, share):
     def of_peer(name):
         return lambda: [*peer_program(name), how]
 
-    what = f"{count:,} parked at once in {how} (--quick: fewer), memory each, the kernel's included"
-    goal = f"{count:,} parked in {how}"
-    return Bench(f"parked_{how}_{count // 1000}k", what, "kb", "KB each", "hand", share=share, rounds=5, sides={
+    what = f"{count:,} parked at once in {how}{HERE}: memory each, the kernel's included"
+    goal = f"{count:,} parked in {how}{HERE}"
+    return Bench(f"parked_{how}_{count // 1000}k", what, "kb", "KB each", "hand", share=share, rounds=5,
+                 quick_size=f"{fewer(count):,}", sides={
                      "hand": hand(count), "api": Parked(of_api, count, about="the C API, stacks of 256 KiB"),
                      "grove": Parked(of_threads, count, [GROVE], about="the program of `threads' under grove, stacks of 8 MiB"),
                      "threads": Parked(of_threads, count, about="kernel threads, stacks of 8 MiB"),
@@ -94,5 +96,5 @@ def parked(how, count, share):
                      Goal(f"{goal}: memory each, API", "api", 8.5, unit="KB")])
 
 
-BENCHES = [parked("read", 10000, (9, 40)), parked("sleep", 10000, (10, 40)), parked("read", 100000, (15, 100)),
-           parked("sleep", 100000, (16, 100))]
+BENCHES = [parked("read", 10000, (8, 38)), parked("sleep", 10000, (9, 38)), parked("read", 100000, (10, 95)),
+           parked("sleep", 100000, (11, 95))]

@@ -48,14 +48,12 @@ def peer_program(name):
     raise Missing(f"needs the package {needs(source)}, and `make bench' to build it")
 
 
-def run(command, timeout=120, **how):
+def run(command, **how):
     """Runs it; what it prints."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **how)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **how)
     except FileNotFoundError as why:
         raise Missing(f"{why.filename} is not installed") from None
-    except subprocess.TimeoutExpired:
-        raise Failed(f"not done after {timeout} seconds: {' '.join(command)}") from None
     if done.returncode == 77:
         raise Missing(done.stderr.strip() or "it says that it cannot run here")
     if done.returncode:
@@ -63,9 +61,9 @@ def run(command, timeout=120, **how):
     return done.stdout
 
 
-def values(command, timeout=120, **how):
+def values(command, **how):
     """Runs it and reads its `name value` lines."""
-    out = run(command, timeout, **how)
+    out = run(command, **how)
     try:
         return {name: float(value) for name, value in (line.split()[:2] for line in out.splitlines())}
     except ValueError:
@@ -80,10 +78,10 @@ class Program(Side):
     @scale: of what it tells and how many there were, what the bench shows.
     """
 
-    def __init__(self, find, *args, n=None, quick_n=None, trial=None, then=(), under=(), about="", timeout=120, scale=None):
+    def __init__(self, find, *args, n=None, quick_n=None, trial=None, then=(), under=(), about="", scale=None):
         super().__init__(measure=self.once, about=about, prepare=self.find_n if trial else self.warm)
         self.find, self.args, self.then, self.under = find, args, list(then), list(under)
-        self.timeout, self.scale = timeout, scale
+        self.scale = scale
         self.n, self.quick_n, self.trial = n, quick_n if quick_n is not None else n, trial
 
     def command(self, n):
@@ -91,11 +89,11 @@ class Program(Side):
 
     def once(self, quick):
         n = self.quick_n if quick else self.n
-        got = values(self.command(n), self.timeout)
+        got = values(self.command(n))
         return self.scale(got, n) if self.scale else got
 
     def find_n(self, seconds):
-        each = values(self.command(self.trial), self.timeout)["ns"]
+        each = values(self.command(self.trial))["ns"]
         self.n = self.quick_n = max(self.trial, int(min(seconds, 1) * 1e9 / max(each, 0.1)))
 
     def warm(self, _seconds):
@@ -125,10 +123,11 @@ class Server:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         except FileNotFoundError as why:
             raise Missing(f"{why.filename} is not installed") from None
-        timer = threading.Timer(20, self.process.kill)
-        timer.start()
-        line = self.process.stdout.readline()
-        timer.cancel()
+        try:
+            line = self.process.stdout.readline()
+        except BaseException:
+            self.process.kill()
+            raise
         if not line.startswith("port "):
             self.process.kill()
             _, said = self.process.communicate()

@@ -1,9 +1,9 @@
 """switching.py - group 1: a switch, a turn passed on, create and join, a million alive"""
-from suite.core import Bench, Goal, Missing, Side
+from suite.core import HERE, Bench, Goal, Missing, Side
 from suite.memory import field
 from suite.programs import peer, program, under_grove
 
-SHARE = (4, 40)
+SHARE = (4, 36)
 UNIT = ("ns", "ns of CPU each")
 PEERS = ("st", "pth", "fiber", "go", "gevent")
 PROGRAMS = {"go": "goroutines", "gevent": "by_gevent"}          # of peers that are not called as they are
@@ -37,7 +37,7 @@ def each_switch(got, _n):
 
 # --- a million alive ---------------------------------------------------------------------------------------------------------
 
-ALIVE = {"n": 1000000, "quick_n": 20000, "timeout": 600}
+ALIVE = {"n": 1000000, "quick_n": 20000}
 ALIVE_GB = {"hand": 9, "api": 12, "grove": 14, "go": 4, "threads": 1}
 
 
@@ -58,10 +58,10 @@ def alive():
              "grove": under_grove("bench/thread_timers", "alive", about="the program of `threads' under grove", **ALIVE),
              "threads": program("bench/thread_timers", "alive", about="kernel threads, as many as can be made", **ALIVE),
              "go": peer("goroutines", "alive", **ALIVE)}
-    return Bench("alive", "a million that wait at once (--quick: 20,000): to make one, have it wait, wake it, end it", *UNIT,
-                 "hand", share=(9, 160), rounds=5, more={"made": "", "kb": "each"}, sides={
+    return Bench("alive", f"a million that wait at once{HERE}: to make one, have it wait, wake it, end it", *UNIT,
+                 "hand", share=(6, 150), rounds=5, quick_size="20,000", more={"made": "", "kb": "each"}, sides={
                      side: when_there_is_memory(it, ALIVE_GB[side]) for side, it in sides.items()},
-                 goals=[Goal("a million alive: memory each, API", "api", 12, figure="kb", unit="KB")])
+                 goals=[Goal(f"a million alive{HERE}: memory each, API", "api", 12, figure="kb", unit="KB")])
 
 
 BENCHES = [
@@ -91,14 +91,14 @@ BENCHES = [
         **threads("threads", ["channel"]), **peers("channel", *PEERS)}, goals=[
         Goal("rendezvous in a channel: api/hand", "api/hand", 4),
         Goal("rendezvous in a channel: threads/one_way", "threads/one_way", 10, least=True)]),
-    Bench("queue", "an item through a queue of 64", *UNIT, "hand", share=(4, 35), sides={
+    Bench("queue", "an item through a queue of 64", *UNIT, "hand", share=(3, 30), sides={
         "hand": hand(), "api": api("queue/grove"), **threads("threads", ["queue"]),
         **peers("queue", "fiber", "go", "gevent")}, goals=[
         Goal("through a queue of 64: threads/api", "threads/api", 2, least=True)]),
     Bench("generator", "the next value of a generator", *UNIT, "hand", share=(2, 15), sides={
         "hand": hand(), "api": api("generator/grove")}, goals=[
         Goal("next value of a generator: api/hand", "api/hand", 3)]),
-    Bench("create", "one is made, runs, ends and is waited for; then the next", *UNIT, "hand", share=(5, 45), sides={
+    Bench("create", "one is made, runs, ends and is waited for; then the next", *UNIT, "hand", share=(5, 40), sides={
         "hand": hand("create", "stack and TLS block from a list of free ones, by hand"), "api": api("spawn_join/grove"),
         "crowd": api("spawn_join/crowd", "the C API, a thousand alive at a time"), **threads("create_join"),
         "fcontext": peer("context", "create", trial=10000, about="Boost.Context: always on one stack, no TLS, no scheduler"),

@@ -1,4 +1,5 @@
 """tables.py - results for people: on the terminal, and in docs/PERFORMANCE.md"""
+import re
 import statistics
 
 from suite.programs import TOP
@@ -50,6 +51,11 @@ def side_name(result, side):
     return f"{side} (limit)" if side == result["limit"] else side
 
 
+def rounds(result):
+    count = f"{result['rounds']} round{'s' if result['rounds'] != 1 else ''}"
+    return f"{count} only, as there was no time for more" if result.get("short") else count
+
+
 def print_result(result):
     """The table of one bench: the ratio first."""
     heads = [more_head(more) for more in result["more"]]
@@ -65,7 +71,7 @@ def print_result(result):
         print(f"  {side}: FAILED, {why}")
     for goal in result["goals"]:
         print(f"  {goal['what']}: {shown(goal)}; wanted {wanted(goal)}: {verdict(goal)}")
-    print(f"  {result['rounds']} rounds, {result['seconds']:.0f} s\n", flush=True)
+    print(f"  {rounds(result)}, {result['seconds']:.0f} s\n", flush=True)
 
 
 def minutes(results):
@@ -96,16 +102,21 @@ def machine_lines(results):
 GOALS_HEAD = ["| measure | wanted | median (least to greatest) | |", "| --- | --- | --- | --- |"]
 
 
+def known_as(measure):
+    """By which a quick run's measure, which tells that it took fewer, is that of a full run."""
+    return re.sub(r", here [\d,]+( [KMG]B)?", "", measure)
+
+
 def goal_rows(results):
     """{measure: row}"""
-    return {goal["what"]: f"| {goal['what']} | {wanted(goal)} | {shown(goal)} | {verdict(goal)} |"
-            for result in results["benches"] for goal in result["goals"]}
+    goals = [goal for result in results["benches"] for goal in result["goals"]] + results.get("left_out", [])
+    return {known_as(goal["what"]): f"| {goal['what']} | {wanted(goal)} | {shown(goal)} | {verdict(goal)} |" for goal in goals}
 
 
 def bench_lines(result):
     more = "".join(f" {more_head(m).strip()} |" for m in result["more"])
     better = " More is better." if result["most"] else ""
-    lines = [f"### {result['name']}", f"{result['what']}.{better} {result['rounds']} rounds.", "",
+    lines = [f"### {result['name']}", f"{result['what']}.{better} {rounds(result)[0].upper() + rounds(result)[1:]}.", "",
              f"| ratio | (least to greatest) | {result['unit']} | |{more}",
              "| ---: | --- | ---: | --- |" + " ---: |" * len(result["more"])]
     for side, middle, least, most, figure, others in rows(result):
@@ -128,7 +139,7 @@ def quoted(text, rows):
     begin, end = "<!-- figures: made by bench/run --document -->\n", "<!-- end of figures -->"
     now = text.split(begin)[1].split(end)[0].splitlines()
     measures = [line.split("|")[1].strip() for line in now if line.startswith("|")]
-    return GOALS_HEAD + [rows.get(measure, f"| {measure} |") for measure in measures if measure not in ("measure", "---")]
+    return GOALS_HEAD + [rows[known_as(measure)] for measure in measures if measure not in ("measure", "---")]
 
 
 def document(results):

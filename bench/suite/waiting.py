@@ -5,7 +5,7 @@ import re
 import tempfile
 import time
 
-from suite.core import Bench, Failed, Side
+from suite.core import HERE, Bench, Failed, Side
 from suite.programs import BUILD, GROVE, LOAD_CORE, SERVER_CORE, TOP, Server, built, peer_program, values
 
 RESOLVER_MS = "20"
@@ -31,7 +31,7 @@ def program(path):
 
 
 DNS = Bench("dns", f"1,000 names looked up at once, at a name server that takes {RESOLVER_MS} ms for each", "ms",
-            "ms until the last is known", "hand", share=(6, 25), quick_sides=("hand", "grove", "api", "threads", "go"),
+            "ms until the last is known", "hand", share=(4, 25), quick_sides=("hand", "grove", "api", "threads", "go"),
             more={"cpu_ms": ""}, sides={
                 "hand": NamesSide(program("bench/dns_hand"), about="all questions from one socket, by hand"),
                 "grove": NamesSide(program("bench/dns_threads"), [GROVE], "a thread for each name; the binary of `threads'"),
@@ -85,8 +85,8 @@ class ColdSide(Side):
         return got
 
 
-COLD = Bench("cold_file", f"echo, {RATE:,} requests/s, while {READERS} threads read a cold file of 1 GB (256 MB with --quick)",
-             "p99_us", "us, p99", "alone", share=(10, 80),
+COLD = Bench("cold_file", f"echo, {RATE:,} requests/s, while {READERS} threads read a cold file of 1 GB{HERE}",
+             "p99_us", "us, p99", "alone", share=(11, 70), quick_size="256 MB",
              more={"p50_us": "", "p999_us": "", "mb_per_s": ""}, sides={
                  "alone": ColdSide(program("bench/cold_file"), 0, [GROVE], "the same under grove while nobody reads"),
                  "grove": ColdSide(program("bench/cold_file"), READERS, [GROVE], "the binary of `threads'"),
