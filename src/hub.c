@@ -293,10 +293,25 @@ bool gr_hub_expects(void)
 	       !gr_list_empty(&hub.looks) || gr_offload_busy();
 }
 
+/*
+ * What other kernel threads have brought.  Each of them kicks the hub, but that event stands behind those of all descriptors that were
+ * ready before, which may be thousands; who makes one call after another on an offload thread would wait for all of these each time.
+ */
+static void collect(void)
+{
+	if (gr_offload_came())
+		gr_offload_done();
+	if (GR_UNLIKELY(gr_uring_busy()))
+		gr_uring_done();
+	if (__atomic_load_n(&hub.notes, __ATOMIC_RELAXED))
+		gr_hub_notes();
+}
+
 static void turn(struct gr_carrier *c)
 {
 	bool wait;
 
+	collect();
 	while (!gr_list_empty(&hub.looks)) {
 		struct gr_fd *f = gr_list_first(&hub.looks, struct gr_fd, hub_link);
 

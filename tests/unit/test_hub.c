@@ -259,6 +259,98 @@ static void test_kicked_by_another_kernel_thread(void **state)
 	assert_false(readable(kick));
 }
 
+/* --- what other kernel threads bring, while thousands of descriptors are ready ------------------------------------------- */
+
+#define CROWD		1000
+#define BEHIND_FEW	200		/* several turns of the hub */
+
+static int crowd[CROWD];
+static unsigned served;			/* descriptors that were found ready */
+static bool crowd_ends;
+
+static void serves(void *arg)
+{
+	struct gr_fd_wait w = { .fd = *(int *)arg };
+
+	while (!crowd_ends && gr_fd_wait(&w, GR_READ, GR_NEVER) == 0)
+		served++;
+	gr_fd_wait_end(&w);
+}
+
+static void begin_crowd(void)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	crowd_ends = false;
+	for (int i = 0; i < CROWD; i++) {
+		crowd[i] = (int)green_eventfd2(1, EFD_CLOEXEC);
+		assert_true(crowd[i] >= 0);
+		world_go("one", serves, &crowd[i]);
+	}
+	for (served = 0; served < 2 * CROWD;)
+		gr_yield();
+}
+
+static void end_crowd(void)
+{
+	crowd_ends = true;
+	assert_true(world_run());
+	for (int i = 0; i < CROWD; i++)
+		green_close(crowd[i]);
+}
+
+static unsigned served_before;		/* when it was there to be taken */
+
+static void takes(struct gr_note *n)
+{
+	(void)n;
+	note("note %s", served - served_before < BEHIND_FEW ? "soon" : "behind all");
+}
+
+static void test_a_note_does_not_wait_for_all_descriptors(void **state)
+{
+	static struct gr_note n = { .fn = takes };
+
+	(void)state;
+	begin_crowd();
+	served_before = served;
+	gr_post(&n);
+	while (!world_log[0])
+		gr_yield();
+	end_crowd();
+	assert_string_equal(world_log, "note soon");
+}
+
+static void offloads(void *arg)
+{
+	(void)arg;
+	assert_int_equal(gr_offload(SYS_getpid, 0, 0, 0, 0, 0, 0), getpid());
+	note("result %s", served - served_before < BEHIND_FEW ? "soon" : "behind all");
+}
+
+static void sees_it_come(void *arg)
+{
+	(void)arg;
+	while (!gr_offload_came())
+		usleep(100);
+	served_before = served;
+}
+
+static void test_a_result_does_not_wait_for_all_descriptors(void **state)
+{
+	(void)state;
+	begin_crowd();
+	world_go("offloads", offloads, NULL);
+	world_go("sees it come", sees_it_come, NULL);
+	while (!world_log[0])
+		gr_yield();
+	end_crowd();
+	assert_string_equal(world_log, "result soon");
+}
+
 /* The hub's turns while somebody is always ready */
 static void yield_for(unsigned turns)
 {
@@ -567,6 +659,8 @@ int main(void)
 		WITH_FDS(test_hundred_descriptors_at_once),
 		WITH_FDS(test_jobs_run_in_the_hub_in_order),
 		WITH_FDS(test_kicked_by_another_kernel_thread),
+		WITH_FDS(test_a_note_does_not_wait_for_all_descriptors),
+		WITH_FDS(test_a_result_does_not_wait_for_all_descriptors),
 		WITH_FDS(test_looks_without_waiting),
 		WITH_FDS(test_libev_makes_itself_another_set),
 		WITH_FDS(test_own_descriptors_are_out_of_the_way),
