@@ -21,7 +21,7 @@
 #define PT_SPAN		((size_t)2 << 20)	/* what one page-table page maps */
 #define PT_OFFSET	((size_t)256 << 10)	/* tops begin here within it... */
 #define PT_DRIFT	((size_t)2 * GR_PAGE)	/* ...and may move up by this much per slot: they must not all meet in one TLB set */
-#define BIG_STRIDE	((size_t)1 << 20)	/* below it several stacks share a page-table page anyway */
+#define BIG_STRIDE	PT_SPAN			/* below it several stacks share a page-table page anyway */
 #define REGION_BYTES	((size_t)1 << 30)
 #define REGION_SLOTS	1024u
 #define REGION_SLOTS_BIG 128u			/* PT_OFFSET + 128 * PT_DRIFT < PT_SPAN */

@@ -345,6 +345,48 @@ static void each_in_use_is_visited(void **state)
 	assert_int_equal(stats.in_use, 0);
 }
 
+static long page_tables(void)
+{
+	char line[128];
+	long kb = -1;
+	FILE *f = fopen("/proc/self/status", "r");
+
+	while (f && kb < 0 && fgets(line, sizeof(line), f))
+		sscanf(line, "VmPTE: %ld", &kb);
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+/* With the top of each in use: what it takes of the kernel's page tables, of which a page is good for 2 MiB */
+static void page_tables_child(void)
+{
+	static const struct { size_t size; long bytes; } rows[] = {
+		{ 64 << 10, 200 }, { 256 << 10, 700 }, { MIB, 2400 }, { 2 * MIB, 4600 }, { 8 * MIB, 4600 },
+	};
+	enum { N = 1024 };
+	struct gr_stack s;
+
+	for (size_t i = 0; i < GR_LENGTH(rows); i++) {
+		long before = page_tables();
+
+		for (int k = 0; k < N; k++) {
+			CHECK(gr_stack_new(rows[i].size, GR_PAGE, &s) == 0);
+			memset(s.lo + s.size - 2 * GR_PAGE, 1, 2 * GR_PAGE);
+		}
+		CHECK((page_tables() - before) * 1024 <= N * rows[i].bytes);
+	}
+}
+
+static void page_tables_are_shared(void **state)
+{
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip();				/* its shadow memory has page tables, too */
+#endif
+	in_child(page_tables_child);
+}
+
 static void many_child(void)
 {
 	enum { N = 100000 };
@@ -393,6 +435,7 @@ int main(void)
 		cmocka_unit_test(locked_memory_is_guarded_too),
 		cmocka_unit_test(guards_survive_a_fork),
 		cmocka_unit_test(each_in_use_is_visited),
+		cmocka_unit_test(page_tables_are_shared),
 		cmocka_unit_test(a_hundred_thousand_with_default_limits),
 	};
 
