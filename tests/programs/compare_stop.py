@@ -1,7 +1,8 @@
 """Interrupts `grove compare' in many ways, and looks whether anything is left of it.
 
 What it starts is known by a variable in its environment.  The server makes a daemon that ignores SIGTERM, and a child in a
-session of its own; the load never ends.
+session of its own; the load never ends.  Most of the time nothing runs, so all ways are tried at once, each in a folder of
+its own.
 """
 import fcntl
 import os
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 
 GROVE = sys.argv[1]
-NAME, VALUE = "GROVE_COMPARE_TEST", str(os.getpid())
+NAME, VALUE = "GROVE_COMPARE_TEST", ""
 SERVER = """
 import os, signal, socket, time
 s = socket.create_server(("127.0.0.1", 0))
@@ -128,11 +129,26 @@ def no_progress_elsewhere():
         sys.exit(f"on standard error: {said}")
 
 
-interrupted("SIGINT under load", LOADED, loading, signal.SIGINT)
+def apart(what, *arguments):
+    """In a process of its own; its pid."""
+    global VALUE
+    pid = os.fork()
+    if pid:
+        return pid
+    VALUE = str(os.getpid())
+    os.mkdir(VALUE)
+    os.chdir(VALUE)
+    os.environ["TMPDIR"] = os.getcwd()
+    what(*arguments)
+    sys.exit()
+
+
+ways = [apart(interrupted, "SIGINT under load", LOADED, loading, signal.SIGINT)]
 for stop in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-    interrupted(f"{stop.name} twice", LOADED, loading, stop, again=True)
-interrupted("SIGKILL under load", LOADED, loading, signal.SIGKILL)
-interrupted("SIGINT before it is ready", ["compare", "--load", "true", "--", "sleep", "1000"], sleeping, signal.SIGINT)
-interrupted("SIGINT in a run without load", ["compare", "sleep", "1000"], sleeping, signal.SIGINT)
-on_terminal()
-no_progress_elsewhere()
+    ways.append(apart(interrupted, f"{stop.name} twice", LOADED, loading, stop, True))
+ways += [apart(interrupted, "SIGKILL under load", LOADED, loading, signal.SIGKILL),
+         apart(interrupted, "SIGINT before it is ready", ["compare", "--load", "true", "--", "sleep", "1000"], sleeping,
+               signal.SIGINT),
+         apart(interrupted, "SIGINT in a run without load", ["compare", "sleep", "1000"], sleeping, signal.SIGINT),
+         apart(on_terminal), apart(no_progress_elsewhere)]
+sys.exit(any([os.waitpid(pid, 0)[1] for pid in ways]))
