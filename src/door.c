@@ -19,7 +19,7 @@ static long call_native(long nr, long a, long b, long c, long d, long e, long f)
 	return r;
 }
 
-long gr_call_cancel(long nr, long a, long b, long d, long e, long f, long g)
+long gr_call_cancel_odd(bool green, long nr, long a, long b, long d, long e, long f, long g)
 {
 	struct gr_carrier *c = gr_carrier();
 	struct gr_greenlet *me;
@@ -35,7 +35,7 @@ long gr_call_cancel(long nr, long a, long b, long d, long e, long f, long g)
 		if (GR_UNLIKELY(me->cancel) && !me->cancel_off)
 			pthread_testcancel();
 		me->in_door = 1;
-		r = gr_call(nr, a, b, d, e, f, g);
+		r = green ? gr_call_green(nr, a, b, d, e, f, g) : gr_call(nr, a, b, d, e, f, g);
 		me->in_door = outer;
 	} while (GR_UNLIKELY(r == -EINTR && me->cancel && !me->cancel_off));
 	return r;

@@ -13,6 +13,12 @@
 /* gr_call() as a cancellation point.  Does not return when the thread is cancelled: unwinding goes through it.  Parks as the call. */
 GR_EXPORT long gr_call_cancel(long nr, long a, long b, long c, long d, long e, long f);
 
+/* The same for @nr with a green call, which is made whether the program's calls are green or not.  On a greenlet, outside. */
+long gr_call_green_cancel(long nr, long a, long b, long c, long d, long e, long f);
+
+/* What these two, in gate.c, leave to door.c: not a greenlet's call, or one that has been cancelled. */
+long gr_call_cancel_odd(bool green, long nr, long a, long b, long c, long d, long e, long f);
+
 /* pthread_cancel(@thread) has succeeded. */
 GR_EXPORT void gr_cancel_sent(pthread_t thread);
 

@@ -24,17 +24,7 @@
 
 #define CHUNKS		(GR_FD_MAX / GR_FD_CHUNK)
 
-static struct gr_fd *chunks[CHUNKS];
-
-struct gr_fd *gr_fd_peek(int fd)
-{
-	struct gr_fd *chunk;
-
-	if ((unsigned)fd >= GR_FD_MAX)
-		return NULL;
-	chunk = chunks[(unsigned)fd / GR_FD_CHUNK];
-	return chunk ? &chunk[(unsigned)fd % GR_FD_CHUNK] : NULL;
-}
+struct gr_fd *gr_fd_chunks[CHUNKS];
 
 static struct gr_fd *entry(int fd)
 {
@@ -46,7 +36,7 @@ static struct gr_fd *entry(int fd)
 	p = raw(SYS_mmap, 0, sizeof(*f) * GR_FD_CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (raw_failed(p))
 		return NULL;
-	f = chunks[(unsigned)fd / GR_FD_CHUNK] = (struct gr_fd *)p;
+	f = gr_fd_chunks[(unsigned)fd / GR_FD_CHUNK] = (struct gr_fd *)p;
 	for (int i = 0; i < (int)GR_FD_CHUNK; i++) {
 		gr_list_init(&f[i].waiters[GR_READ]);
 		gr_list_init(&f[i].waiters[GR_WRITE]);
@@ -232,13 +222,18 @@ static int look_at(struct gr_fd *f)
 	return 0;
 }
 
-struct gr_fd *gr_fd_get(int fd)
+static __attribute__((noinline)) struct gr_fd *get_new(int fd)
 {
 	struct gr_fd *f = entry(fd);
 
-	if (!f || (f->kind == GR_KIND_NEW && look_at(f) < 0))
-		return NULL;
-	return f;
+	return f && look_at(f) == 0 ? f : NULL;
+}
+
+struct gr_fd *gr_fd_get(int fd)
+{
+	struct gr_fd *f = gr_fd_peek(fd);
+
+	return GR_LIKELY(f && f->kind != GR_KIND_NEW) ? f : get_new(fd);
 }
 
 bool gr_fd_only_ours(const struct gr_fd *f)
@@ -471,8 +466,8 @@ void gr_fd_ready_all(struct gr_fd *f)
 void gr_fd_watch_anew(void)
 {
 	for (size_t i = 0; i < CHUNKS; i++)
-		for (int k = 0; chunks[i] && k < (int)GR_FD_CHUNK; k++) {
-			struct gr_fd *f = &chunks[i][k];
+		for (int k = 0; gr_fd_chunks[i] && k < (int)GR_FD_CHUNK; k++) {
+			struct gr_fd *f = &gr_fd_chunks[i][k];
 
 			if (!f->registered)
 				continue;
@@ -544,8 +539,8 @@ void gr_fd_fork_child(void)
 	bool shared = gr_carrier()->clone_flags & CLONE_FILES;
 
 	for (size_t i = 0; i < CHUNKS; i++)
-		for (int k = 0; chunks[i] && k < (int)GR_FD_CHUNK; k++) {
-			struct gr_fd *f = &chunks[i][k];
+		for (int k = 0; gr_fd_chunks[i] && k < (int)GR_FD_CHUNK; k++) {
+			struct gr_fd *f = &gr_fd_chunks[i][k];
 
 			gr_list_init(&f->waiters[GR_READ]);
 			gr_list_init(&f->waiters[GR_WRITE]);

@@ -87,7 +87,14 @@ struct gr_waiter {
 struct gr_fd *gr_fd_get(int fd);
 
 /* The entry if there is one; never makes or looks. */
-struct gr_fd *gr_fd_peek(int fd);
+extern struct gr_fd *gr_fd_chunks[GR_FD_MAX / GR_FD_CHUNK];
+
+static inline struct gr_fd *gr_fd_peek(int fd)
+{
+	struct gr_fd *chunk = GR_LIKELY((unsigned)fd < GR_FD_MAX) ? gr_fd_chunks[(unsigned)fd / GR_FD_CHUNK] : NULL;
+
+	return GR_LIKELY(chunk != NULL) ? &chunk[(unsigned)fd % GR_FD_CHUNK] : NULL;
+}
 
 /* Has nobody else a descriptor of it, as far as we know? */
 bool gr_fd_only_ours(const struct gr_fd *f);

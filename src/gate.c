@@ -5,6 +5,7 @@
 #include "api/start.h"
 #include "arch/x86_64/arch.h"
 #include "audit.h"
+#include "door.h"
 #include "futex.h"
 #include "green/green.h"
 #include "hub.h"
@@ -291,6 +292,58 @@ long gr_call(long nr, long a, long b, long d, long e, long f, long g)
 	if (GR_UNLIKELY(is_hidden(c, nr)))
 		r = gr_hub_hide(nr, r);
 	return r;
+}
+
+long gr_call_green(long nr, long a, long b, long d, long e, long f, long g)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	return on_greenlet(c) ? green_call(c, nr, a, b, d, e, f, g) : gr_call(nr, a, b, d, e, f, g);
+}
+
+/* Through a name door: in its own copy of plain_call(), as seven arguments are not passed on for nothing. */
+static inline __attribute__((always_inline)) long door_call(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
+{
+	struct gr_greenlet *me = c->current;
+	uint8_t outer = me->in_door;
+	long r;
+
+	me->in_door = 1;
+	r = plain_call(c, nr, a, b, d, e, f, g);
+	me->in_door = outer;
+	return r;
+}
+
+static bool is_plain(const struct gr_carrier *c)
+{
+	return GR_LIKELY(!c->current->cancel && !c->audit);
+}
+
+static bool was_cancelled(const struct gr_carrier *c, long r)
+{
+	return GR_UNLIKELY(r == -EINTR && c->current->cancel && !c->current->cancel_off);
+}
+
+long gr_call_cancel(long nr, long a, long b, long d, long e, long f, long g)
+{
+	struct gr_carrier *c = gr_carrier();
+	long r;
+
+	if (GR_UNLIKELY(!is_green(c, nr) || !on_greenlet(c) || !is_plain(c)))
+		return gr_call_cancel_odd(false, nr, a, b, d, e, f, g);
+	r = door_call(c, nr, a, b, d, e, f, g);
+	return was_cancelled(c, r) ? gr_call_cancel_odd(false, nr, a, b, d, e, f, g) : r;
+}
+
+long gr_call_green_cancel(long nr, long a, long b, long d, long e, long f, long g)
+{
+	struct gr_carrier *c = gr_carrier();
+	long r;
+
+	if (GR_UNLIKELY(!on_greenlet(c) || !is_plain(c)))
+		return gr_call_cancel_odd(true, nr, a, b, d, e, f, g);
+	r = door_call(c, nr, a, b, d, e, f, g);
+	return was_cancelled(c, r) ? gr_call_cancel_odd(true, nr, a, b, d, e, f, g) : r;
 }
 
 struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs)

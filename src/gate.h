@@ -20,6 +20,9 @@
  */
 GR_EXPORT long gr_call(long nr, long a, long b, long c, long d, long e, long f);
 
+/* The same for @nr with a green call, which is made whether the program's calls are green or not. */
+long gr_call_green(long nr, long a, long b, long c, long d, long e, long f);
+
 /* Run the handlers of signals that came for the current greenlet while the runtime was inside.  Called outside, when carrier->todo has
  * GR_TODO_SIGNAL; who sets carrier->inside by hand asks for that when he has cleared it. */
 void gr_settle(void);

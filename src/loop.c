@@ -226,6 +226,7 @@ static void fetch(const struct epoll_event *got, int i, int n)
 		g = gr_container(reader, struct gr_waiter, link)->g;
 		__builtin_prefetch(g);
 		__builtin_prefetch((const char *)g + 64);
+		__builtin_prefetch((const char *)g + 128);
 	}
 }
 

@@ -1,8 +1,7 @@
 /*
  * net.c - addresses as strings, and sockets that wait as greenlets do
  *
- * Calls that wait go to the gate's green calls, which leave O_NONBLOCK alone, also in programs that are not patched: for the
- * length of one call the greenlet is one whose calls are green.
+ * Calls that wait are the gate's green calls, which leave O_NONBLOCK alone, also in programs that are not patched.
  */
 #include "net.h"
 #include "../door.h"
@@ -25,20 +24,6 @@
 
 /* --- calls ------------------------------------------------------------------------------------------------------------------ */
 
-static void patched_again(bool *was)
-{
-	gr_carrier()->current->patched = *was;
-}
-
-long gr_net_call(long nr, long a, long b, long c, long d, long e, long f)
-{
-	struct gr_greenlet *me = gr_carrier()->current;
-	bool was __attribute__((cleanup(patched_again), unused)) = me->patched;
-
-	me->patched = true;
-	return gr_call_cancel(nr, a, b, c, d, e, f);
-}
-
 static void stop(struct grove_timeout *t)
 {
 	int err = errno;
@@ -47,19 +32,41 @@ static void stop(struct grove_timeout *t)
 	errno = err;
 }
 
-long gr_net_call_within(int64_t timeout, unsigned event, long nr, int fd, long b, long c, long d, long e, long f)
+/* @waits: it may; where the descriptor is non-blocking or has SO_RCVTIMEO, what counts is our timeout */
+static inline long until_done(bool waits, unsigned event, long nr, int fd, long b, long c, long d, long e, long f)
+{
+	long r;
+
+	do {
+		r = gr_call_green_cancel(nr, fd, b, c, d, e, f);
+		if (GR_UNLIKELY(r == -EAGAIN) && waits)
+			r = grove_wait_either(fd, event, GROVE_FOREVER) < 0 ? -errno : -EINTR;
+	} while (GR_UNLIKELY(r == -EINTR));
+	return r;
+}
+
+static long in_scope(int64_t timeout, unsigned event, long nr, int fd, long b, long c, long d, long e, long f)
 {
 	struct grove_timeout t __attribute__((cleanup(stop))) = { { 0 } };
 	long r;
 
-	if (timeout != GROVE_FOREVER && grove_timeout_start(&t, timeout) < 0)
+	if (grove_timeout_start(&t, timeout) < 0)
 		return -errno;
-	do {
-		r = gr_net_call(nr, fd, b, c, d, e, f);
-		if (r == -EAGAIN && timeout)		/* it is non-blocking, or has SO_RCVTIMEO: what counts is our timeout */
-			r = grove_wait_either(fd, event, GROVE_FOREVER) < 0 ? -errno : -EINTR;
-	} while (r == -EINTR);
+	r = until_done(timeout != 0, event, nr, fd, b, c, d, e, f);
 	return r == -ETIMEDOUT && timeout == 0 && grove_timeout_expired(&t) ? -EAGAIN : r;
+}
+
+long gr_net_call_within(int64_t timeout, unsigned event, long nr, int fd, long b, long c, long d, long e, long f)
+{
+	return timeout == GROVE_FOREVER ? until_done(true, event, nr, fd, b, c, d, e, f) : in_scope(timeout, event, nr, fd, b, c, d, e, f);
+}
+
+/* The same for the calls that come most often, nearly all of which are done with the first try. */
+static inline __attribute__((always_inline)) long quick_call_within(int64_t timeout, unsigned event, long nr, int fd, long b, long c, long d)
+{
+	long r = GR_LIKELY(timeout == GROVE_FOREVER) ? gr_call_green_cancel(nr, fd, b, c, d, 0, 0) : -EINTR;
+
+	return GR_UNLIKELY(r == -EINTR || r == -EAGAIN) ? gr_net_call_within(timeout, event, nr, fd, b, c, d, 0, 0) : r;
 }
 
 /* --- addresses -------------------------------------------------------------------------------------------------------------- */
@@ -416,7 +423,7 @@ static int dial_one(const struct sockaddr *to, socklen_t len)
 	if (fd < 0)
 		return -1;
 	do
-		r = gr_net_call(SYS_connect, fd, (long)to, (long)len, 0, 0, 0);
+		r = gr_call_green_cancel(SYS_connect, fd, (long)to, (long)len, 0, 0, 0);
 	while (r == -EINTR && to->sa_family == AF_UNIX);
 	if (r == -EINTR || r == -EALREADY || r == -EINPROGRESS)
 		r = connected(fd);
@@ -500,30 +507,37 @@ ssize_t grove_recv(int fd, void *ret_data, size_t len, int64_t timeout)
 	GR_ANYWHERE((ssize_t)-1, grove_recv, fd, ret_data, len, timeout);
 	if (timeout < 0 || (!ret_data && len))
 		return gr_fails(EINVAL);
-	r = gr_net_call_within(timeout, GROVE_READ, SYS_recvfrom, fd, (long)ret_data, (long)len, timeout ? 0 : MSG_DONTWAIT, 0,
-			       0);
+	r = quick_call_within(timeout, GROVE_READ, SYS_recvfrom, fd, (long)ret_data, (long)len, timeout ? 0 : MSG_DONTWAIT);
 	return r < 0 ? gr_fails((int)-r) : r;
+}
+
+/* As long as it takes (GROVE_FOREVER), or at once (0) */
+static int send_parts(int64_t timeout, int fd, const char *p, size_t len)
+{
+	int flags = MSG_NOSIGNAL | (timeout ? 0 : MSG_DONTWAIT);
+	long r;
+
+	do {
+		r = quick_call_within(timeout, GROVE_WRITE, SYS_sendto, fd, (long)p, (long)len, flags);
+		if (GR_UNLIKELY(r < 0))
+			return gr_fails((int)-r);
+		p += r;
+		len -= (size_t)r;
+	} while (GR_UNLIKELY(len));
+	return 0;
+}
+
+static int send_within(int64_t timeout, int fd, const char *p, size_t len)
+{
+	struct grove_timeout t __attribute__((cleanup(stop))) = { { 0 } };
+
+	return grove_timeout_start(&t, timeout) < 0 ? -1 : send_parts(GROVE_FOREVER, fd, p, len);
 }
 
 int grove_sendall(int fd, const void *data, size_t len, int64_t timeout)
 {
-	struct grove_timeout t __attribute__((cleanup(stop))) = { { 0 } };
-	int flags = MSG_NOSIGNAL | (timeout ? 0 : MSG_DONTWAIT);
-	int64_t each = timeout ? GROVE_FOREVER : 0;
-	const char *p = data;
-	long r;
-
 	GR_ANYWHERE(-1, grove_sendall, fd, data, len, timeout);
 	if (timeout < 0 || (!data && len))
 		return gr_fails(EINVAL);
-	if (each && timeout != GROVE_FOREVER && grove_timeout_start(&t, timeout) < 0)
-		return -1;
-	do {
-		r = gr_net_call_within(each, GROVE_WRITE, SYS_sendto, fd, (long)p, (long)len, flags, 0, 0);
-		if (r < 0)
-			return gr_fails((int)-r);
-		p += r;
-		len -= (size_t)r;
-	} while (len);
-	return 0;
+	return timeout == GROVE_FOREVER || timeout == 0 ? send_parts(timeout, fd, data, len) : send_within(timeout, fd, data, len);
 }

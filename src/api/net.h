@@ -7,13 +7,10 @@
 #include "api.h"
 
 /*
- * System call @nr the green way, whether the program's calls are green or not, and a cancellation point.  On a greenlet, outside.
- * Returns >= 0 or -errno.  Signal handlers run while it waits; -EINTR is to be tried again.
+ * System call @nr on the socket @fd the green way, whether the program's calls are green or not, and a cancellation point; again until it is
+ * done or the timeout is over.  @event: GROVE_READ or GROVE_WRITE, what to wait for where @fd is non-blocking.  On a greenlet, outside.
+ * Returns >= 0 or -errno: -EAGAIN, -ETIMEDOUT as in the API.  Signal handlers run while it waits.
  */
-long gr_net_call(long nr, long a, long b, long c, long d, long e, long f);
-
-/* The same on the socket @fd, again until it is done or the timeout is over; @event: GROVE_READ or GROVE_WRITE, what to wait for
- * where @fd is non-blocking.  -EAGAIN, -ETIMEDOUT as in the API. */
 long gr_net_call_within(int64_t timeout, unsigned event, long nr, int fd, long b, long c, long d, long e, long f);
 
 /* A listening socket of @type at @address; -1 with errno. */
