@@ -15,6 +15,7 @@
 #define KNOWN_FLAGS	((unsigned long)(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND) | \
 			 SA_RESTORER | 0x800ul /* SA_EXPOSE_TAGBITS */)
 
+#define OF_ITIMERS	(GR_SIGBIT(SIGALRM) | GR_SIGBIT(SIGVTALRM) | GR_SIGBIT(SIGPROF))
 #define AT_ONCE		64		/* handlers run by one gr_signal_deliver() */
 
 static struct signals {
@@ -332,6 +333,18 @@ static int directed_to(struct gr_carrier *c, int sig, const siginfo_t *info)
 	return (sig == SIGTTIN || sig == SIGTTOU) && info->si_code == SI_KERNEL ? c->current->tid : 0;
 }
 
+/*
+ * A timer sends the next one as soon as the kernel has given us this one, where for a bare program one is pending until the handler begins.
+ * One of a microsecond would leave no time for the handler: so the next one is to stay in the kernel.  Not where a timer is aimed at a thread:
+ * there whoever waits for the number would find it, as the kernel knows one thread only.
+ */
+static uint64_t to_hold(const siginfo_t *info)
+{
+	bool timers = info->si_code == SI_TIMER || (info->si_code == SI_KERNEL && (OF_ITIMERS & GR_SIGBIT(info->si_signo)));
+
+	return timers ? GR_SIGBIT(info->si_signo) & ~(NEEDED | gr_signal_of_timers) : 0;
+}
+
 static void arrive(struct gr_carrier *c, const siginfo_t *info, int tid, ucontext_t *uc)
 {
 	bool full = gr_signal_note(info, tid);
@@ -340,8 +353,11 @@ static void arrive(struct gr_carrier *c, const siginfo_t *info, int tid, ucontex
 		c->inside = GR_INSIDE;
 		gr_signal_collect();
 		c->inside = GR_OUTSIDE;
-	} else if (full) {
-		c->kernel_mask = ALL_SIGNALS & ~FAULTS;
+		return;
+	}
+	gr_signal_held |= to_hold(info);
+	if (full || gr_signal_held) {
+		c->kernel_mask = full ? ALL_SIGNALS & ~FAULTS : c->kernel_mask | gr_signal_held;
 		memcpy(&uc->uc_sigmask, &c->kernel_mask, sizeof(c->kernel_mask));
 	}
 }

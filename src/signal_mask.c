@@ -54,7 +54,7 @@ uint64_t gr_signal_kernels(void)
 {
 	if (GR_UNLIKELY(gr_signal_full))
 		return ALL_SIGNALS & ~FAULTS;
-	return ~(gr_tally_any(&open) | gr_signal_of_timers | NEEDED | UNBLOCKABLE);
+	return ~(gr_tally_any(&open) | gr_signal_of_timers | NEEDED | UNBLOCKABLE) | gr_signal_held;
 }
 
 static void set_kernels(uint64_t mask)

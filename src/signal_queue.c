@@ -30,6 +30,7 @@ static struct queues {
 } q = { .free = { &q.free, &q.free } };
 
 bool gr_signal_full;
+uint64_t gr_signal_held;
 
 /* --- nodes ------------------------------------------------------------------------------------------------------------------ */
 
@@ -499,8 +500,9 @@ void gr_signal_collect(void)
 			return;		/* no memory: later */
 		c->signals_collected++;
 	}
-	if (GR_UNLIKELY(gr_signal_full)) {
+	if (GR_UNLIKELY(gr_signal_full || gr_signal_held)) {
 		gr_signal_full = false;
+		gr_signal_held = 0;
 		gr_signal_apply();
 	}
 }
@@ -523,5 +525,6 @@ void gr_signal_queue_fork_child(struct gr_greenlet *self)
 	}
 	gr_carrier()->signals_collected = gr_carrier()->signals_arrived;
 	gr_signal_full = false;
+	gr_signal_held = 0;
 	q.turn = NULL;
 }
