@@ -17,6 +17,7 @@
 #define _GNU_SOURCE	/* dl_iterate_phdr, mremap */
 #endif
 #include "arch.h"
+#include "known.h"
 #include "thunk.h"
 #include "../../raw.h"
 
@@ -192,32 +193,56 @@ static int rewrite(const struct gr_text *t, const struct gr_site *sites, size_t 
 	return 0;
 }
 
+/* Sites with their final states, in memory mapped for them */
+struct found {
+	struct gr_site *sites;
+	size_t n;
+	size_t size;		/* of the memory */
+};
+
+/* Those of the table that the build has made */
+static int recall(const struct gr_text *t, const struct gr_known_text *k, struct found *ret)
+{
+	*ret = (struct found){ .n = k->n, .size = (k->n + 1) * sizeof(struct gr_site) };
+	ret->sites = map_anywhere(ret->size);
+	if (!ret->sites)
+		return -ENOMEM;
+	gr_known_sites(k, t, ret->sites);
+	return 0;
+}
+
+static int find(const struct gr_text *t, struct found *ret)
+{
+	size_t room = SITES_MOST_HAVE;
+
+	for (;;) {		/* once, but for texts with very many */
+		ret->size = room * sizeof(struct gr_site) + gr_sites_filter_size(t);
+		ret->sites = map_anywhere(ret->size);
+		if (!ret->sites)
+			return -ENOMEM;
+		ret->n = gr_sites_search(t, ret->sites, room);
+		if (ret->n <= room)
+			break;
+		raw(SYS_munmap, ret->sites, ret->size);
+		room = ret->n;
+	}
+	if (ret->n > 0)
+		gr_sites_find(t, ret->sites, ret->n, (uint8_t *)(ret->sites + room));
+	return 0;
+}
+
 int gr_patch_text(const struct gr_text *t, struct gr_patch_stats *stats, struct gr_rewritten *ret)
 {
-	size_t room = SITES_MOST_HAVE, n, size;
-	struct gr_site *sites;
-	int r;
+	const struct gr_known_text *known = gr_known(t);
+	struct found f;
+	int r = known ? recall(t, known, &f) : find(t, &f);
 
 	*ret = (struct gr_rewritten){ 0 };
-	for (;;) {		/* once, but for texts with very many */
-		size = room * sizeof(struct gr_site) + gr_sites_filter_size(t);
-		sites = map_anywhere(size);
-		if (!sites)
-			return -ENOMEM;
-		n = gr_sites_search(t, sites, room);
-		if (n <= room)
-			break;
-		raw(SYS_munmap, sites, size);
-		room = n;
-	}
-	if (n == 0) {
-		raw(SYS_munmap, sites, size);
-		return 0;
-	}
-	gr_sites_find(t, sites, n, (uint8_t *)(sites + room));
-	r = rewrite(t, sites, n, ret);
-	count(sites, n, r == 0, stats);
-	raw(SYS_munmap, sites, size);
+	if (r < 0)
+		return r;
+	r = rewrite(t, f.sites, f.n, ret);
+	count(f.sites, f.n, r == 0, stats);
+	raw(SYS_munmap, f.sites, f.size);
 	return r;
 }
 
