@@ -1,6 +1,7 @@
 """cost.py - group 8: what grove costs a program that does not wait: at its start, at each call, at each file"""
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -40,6 +41,8 @@ def files_bench(name, what, folder):
 
 
 START = ("ms", "ms", "bare")
+PYTHON = sys.executable  # not python3, which may be a script that starts many a process before the interpreter
+FORTY = "i=0; while [ $i -lt 40 ]; do /bin/true; i=$((i + 1)); done"
 CALL = ("ns", "ns of CPU each", "bare")
 BENCHES = [
     Bench("start", "`true`, from its start to its end", *START, share=(2, 20), rounds=200, more={"cpu_ms": ""}, sides={
@@ -48,7 +51,11 @@ BENCHES = [
         Goal("start: grove true - true, CPU", "grove-bare", 3, unit="ms", figure="cpu_ms")]),
     Bench("start_python", "`python3 -c pass`, from its start to its end", *START, share=(3, 20), rounds=100,
           more={"cpu_ms": ""}, sides={
-        "bare": start("python3", "-c", "pass"), "grove": start(GROVE, "python3", "-c", "pass")}),
+        "bare": start(PYTHON, "-c", "pass"), "grove": start(GROVE, PYTHON, "-c", "pass")}, goals=[
+        Goal("start: grove python3 - python3, CPU", "grove-bare", 15, unit="ms", figure="cpu_ms")]),
+    Bench("start_script", "a shell script that starts `/bin/true` forty times, from its start to its end", *START, share=(5, 20), rounds=50,
+          more={"cpu_ms": ""}, sides={
+        "bare": start("sh", "-c", FORTY), "grove": start(GROVE, "sh", "-c", FORTY)}),
     Bench("getppid", "a call that never waits, in one of two threads", *CALL, share=(3, 20),
           sides=calls("getppid"), goals=[
         Goal("pass-through call: grove - bare", "grove-bare", 10, unit="ns")]),
