@@ -4,6 +4,7 @@
  * The real clock.  Two kinds of native threads: those pthread_create() makes in a program that is not patched, and those of the thread pool.
  */
 #include "api.h"
+#include "asan.h"
 #include "futex_queue.h"
 #include "numbers.h"
 #include <limits.h>
@@ -690,22 +691,16 @@ static void *forks(void *arg)
 	int pid = fork(), status = -1;
 
 	if (pid == 0) {
-		grove_greenlet *g = grove_spawn(counts, NULL);
+		grove_greenlet *g;
 
+		forked_child();
 		alarm(20);
+		g = grove_spawn(counts, NULL);
 		_exit(grove_join(g, GROVE_SEC(10)) == 0 ? 3 : 4);
 	}
 	while (waitpid(pid, &status, 0) < 0)
 		;
 	return (void *)(intptr_t)(arg ? 0 : status);
-}
-
-/* In a forked child AddressSanitizer still forbids what lay on the stacks of threads that are not there, wherever that memory is used anew. */
-static void not_with_asan(void)
-{
-#ifdef __SANITIZE_ADDRESS__
-	skip();
-#endif
 }
 
 /* In the child nobody is native, and nothing is on its way. */
@@ -715,7 +710,6 @@ static void test_forked_child(void **state)
 	void *status;
 
 	(void)state;
-	not_with_asan();
 	g = grove_spawn(forks, NULL);
 	assert_int_equal(grove_get(g, &status, GROVE_SEC(30)), 0);
 	assert_int_equal((intptr_t)status, 3 << 8);
@@ -745,13 +739,13 @@ static void test_native_thread_is_the_last(void **state)
 	char c = 0;
 
 	(void)state;
-	not_with_asan();
 	assert_int_equal(pipe(fds), 0);
 	for (int nested = 0; nested < 2; nested++) {
 		pid = fork();
 		if (pid == 0) {
 			pthread_t t;
 
+			forked_child();
 			alarm(20);
 			grove_spawn_raw(counts, NULL);
 			pthread_create(&t, NULL, nested ? makes_one_more : writes_at_last, (void *)(intptr_t)fds[1]);
