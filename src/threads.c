@@ -15,8 +15,18 @@
 #define OWNER_DETACHED	GR_BIT(1)
 #define OWNER_ENDED	GR_BIT(2)
 
-/* What libc uses at the top of every thread's stack: its record, 2.3 KB, the thread-local variables, and the first frames */
-#define USED_AT_ONCE	(2 * GR_PAGE)
+#define FIRST_FRAMES	512u
+
+/*
+ * What libc lays out at the top of every thread's stack: its record, 2.3 KB, the thread-local variables, and room for those of libraries
+ * that come later, of which GLIBC_TUNABLES may leave nothing.  The first frames follow.
+ */
+static size_t libc_block = 2 * GR_PAGE - FIRST_FRAMES;	/* the threads tell; usually it is somewhat more than a page */
+
+static size_t used_at_once(void)
+{
+	return (libc_block + FIRST_FRAMES + GR_PAGE - 1) & ~(size_t)(GR_PAGE - 1);
+}
 
 /* The doors run outside the runtime; the pool and the lists are not to be seen half changed by a signal handler. */
 static bool enter(struct gr_carrier *c)
@@ -45,9 +55,14 @@ static bool find(const void *thread, struct gr_stack *ret_stack)
 void gr_thread_born(uintptr_t fs, const void *stack_top)
 {
 	struct gr_stack stack;
+	size_t block;
 
-	if (gr_stack_at((const char *)stack_top - 1, &stack) && (stack.slot->owner & OWNER_THREAD) && !stack.slot->fs)
-		stack.slot->fs = fs;
+	if (!gr_stack_at((const char *)stack_top - 1, &stack) || !(stack.slot->owner & OWNER_THREAD) || stack.slot->fs)
+		return;
+	stack.slot->fs = fs;
+	block = (size_t)(stack.lo + stack.size - (const char *)stack_top);
+	if (GR_UNLIKELY(block < libc_block))
+		libc_block = block;
 }
 
 void gr_thread_gone(struct gr_greenlet *g)
@@ -89,7 +104,7 @@ int gr_thread_stack_new(size_t size, size_t guard, void **ret_lo)
 	}
 	r = gr_stack_new(size, guard, &stack);
 	if (r == 0) {
-		gr_stack_expect(&stack, USED_AT_ONCE);
+		gr_stack_expect(&stack, used_at_once());
 		stack.slot->owner = OWNER_THREAD;
 		stack.slot->fs = 0;
 		stack.slot->asked_guard = guard;

@@ -5,9 +5,11 @@
 #include "stack.h"
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #define CROWD		50
 #define PAGES_AT_MOST	3		/* of its stack; two, where libc's block of a thread is as small as usual */
+#define LESS_ROOM	"glibc.rtld.nns=1:glibc.rtld.optional_static_tls=0"
 #define DIFFERENCE	256u		/* for libc's functions may use more registers at some time */
 
 static int pipe_ends[2];
@@ -50,13 +52,20 @@ static void end_all(grove_greenlet **g, size_t n)
 		grove_release(g[i]);
 }
 
+static struct gr_stack stack_of(const grove_greenlet *g)
+{
+	struct gr_stack s;
+
+	assert_true(gr_stack_at(g->g->sp, &s) && s.size == GROVE_STACK_SIZE);
+	return s;
+}
+
 static size_t pages(const grove_greenlet *g)
 {
 	unsigned char there[GROVE_STACK_SIZE / GR_PAGE];
-	struct gr_stack s;
+	struct gr_stack s = stack_of(g);
 	size_t n = 0;
 
-	assert_true(gr_stack_at(g->g->sp, &s) && s.size == GROVE_STACK_SIZE);
 	assert_int_equal(mincore(s.lo, s.size, there), 0);
 	for (size_t i = 0; i < GR_LENGTH(there); i++)
 		n += there[i] & 1;
@@ -77,6 +86,40 @@ static void test_pages_of_a_stack(void **state)
 	}
 	assert_int_equal(write(pipe_ends[1], bytes, sizeof(bytes)), sizeof(bytes));
 	end_all(g, GR_LENGTH(g));
+}
+
+/* Libraries that come later may be given less room in each thread: then the frames may begin in the first page, and no other is taken. */
+static void test_no_page_that_is_not_used(void **state)
+{
+	size_t needed, least = GROVE_STACK_SIZE;
+	grove_greenlet *g[CROWD];
+
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip();				/* its own frames go deeper when a thread begins */
+#endif
+	for (size_t i = 0; i < GR_LENGTH(g); i++) {
+		g[i] = parked(sleeps);
+		least = pages(g[i]) < least ? pages(g[i]) : least;
+	}
+	needed = (size_t)(stack_of(g[0]).lo + GROVE_STACK_SIZE - (char *)g[0]->g->sp);
+	assert_true(least <= (needed + GR_PAGE - 1) / GR_PAGE);
+	end_all(g, GR_LENGTH(g));
+}
+
+static void test_again_with_less_room(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		setenv("GLIBC_TUNABLES", LESS_ROOM, 1);
+		execl("/proc/self/exe", "test_parked", "with less room", NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void ignore(int sig)
@@ -117,12 +160,17 @@ static int patched_begin(void **state)
 	return api_begin(state) || grove_patch() || pipe(pipe_ends);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	const struct CMUnitTest again[] = { cmocka_unit_test(test_again_with_less_room) };
 	const struct CMUnitTest tests[] = {
+		api_test(test_no_page_that_is_not_used),
 		api_test(test_a_signal_makes_no_frame_larger),
 		api_test(test_pages_of_a_stack),
 	};
 
+	(void)argv;
+	if (argc == 1 && cmocka_run_group_tests_name("again", again, NULL, NULL))
+		return 1;
 	return cmocka_run_group_tests(tests, patched_begin, NULL);
 }
