@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from suite.core import HERE, Bench, Failed, Goal, Missing, Side
-from suite.programs import GROVE, LOAD_CORE, SERVER_CORE, Server, built, peer_program, values
+from suite.programs import GROVE, LEAN, LEAN_ABOUT, LOAD_CORE, SERVER_CORE, Server, built, peer_program, values
 
 IDLE_COUNT, QUICK_IDLE_COUNT = 5000, 1000
 PTH_MOST = 1000             # connections; select(2) ends at descriptor 1,024
@@ -198,9 +198,11 @@ def sockets_kb(count):
 
 
 class IdleSide(EchoSide):
-    def __init__(self, name):
+    def __init__(self, name, lean=False):
         super().__init__(name, IDLE_COUNT)
         self.measure, self.prepare = self.weigh, None
+        if lean:
+            self.under, self.about = [*LEAN, *self.under], f"`{name}' {LEAN_ABOUT}"
 
     def weigh(self, quick):
         count = QUICK_IDLE_COUNT if quick else IDLE_COUNT
@@ -211,11 +213,13 @@ class IdleSide(EchoSide):
 
 
 IDLE = Bench("echo_idle", f"memory of the server for each of {IDLE_COUNT:,} idle connections{HERE}, sockets apart",
-             "kb", "KB each", "epoll", share=(14, 75), rounds=5, sides={name: IdleSide(name) for name in SERVERS},
-             quick_sides=("epoll", "grove", "api", "threads"), quick_size=f"{QUICK_IDLE_COUNT:,}",
+             "kb", "KB each", "epoll", share=(14, 75), rounds=5,
+             sides={name: IdleSide(name) for name in SERVERS} |
+                   {f"{name}_lean": IdleSide(name, lean=True) for name in ("grove", "api")},
+             quick_sides=("epoll", "grove", "grove_lean", "api", "api_lean", "threads"), quick_size=f"{QUICK_IDLE_COUNT:,}",
              more={"resident_kb": "", "tables_kb": "", "kernel_kb": ""},
              goals=[Goal(f"memory for each idle connection of {IDLE_COUNT:,}{HERE}: {side}", side, 10, unit="KB")
-                    for side in ("grove", "api")])
+                    for side in ("grove", "grove_lean", "api", "api_lean")])
 
 
 BENCHES = [

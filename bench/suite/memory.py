@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from suite.core import HERE, Bench, Failed, Goal, Missing, Side
-from suite.programs import GROVE, built, peer_program
+from suite.programs import GROVE, LEAN, LEAN_ABOUT, built, peer_program
 
 
 def field(path, name):
@@ -87,13 +87,17 @@ def parked(how, count, share):
     return Bench(f"parked_{how}_{count // 1000}k", what, "kb", "KB each", "hand", share=share, rounds=5,
                  quick_size=f"{fewer(count):,}", sides={
                      "hand": hand(count), "api": Parked(of_api, count, about="the C API, stacks of 256 KiB"),
+                     "api_lean": Parked(of_api, count, LEAN, about=f"the same {LEAN_ABOUT}"),
                      "grove": Parked(of_threads, count, [GROVE], about="the program of `threads' under grove, stacks of 8 MiB"),
+                     "grove_lean": Parked(of_threads, count, [*LEAN, GROVE], about=f"the same {LEAN_ABOUT}"),
                      "threads": Parked(of_threads, count, about="kernel threads, stacks of 8 MiB"),
                      **{side: Parked(of_peer(name), count) for side, name in names.items()}},
                  more={"resident_kb": "", "tables_kb": "", "kernel_kb": "", "made": ""}, goals=[
                      Goal(f"{goal}: made under grove, of those asked for", "grove", 1, least=True, figure="share"),
                      Goal(f"{goal}: memory each, under grove", "grove", 8.5, unit="KB"),
-                     Goal(f"{goal}: memory each, API", "api", 8.5, unit="KB")])
+                     Goal(f"{goal}: memory each, under grove, lean", "grove_lean", 8.5, unit="KB"),
+                     Goal(f"{goal}: memory each, API", "api", 8.5, unit="KB"),
+                     Goal(f"{goal}: memory each, API, lean", "api_lean", 8.5, unit="KB")])
 
 
 BENCHES = [parked("read", 10000, (8, 38)), parked("sleep", 10000, (9, 38)), parked("read", 100000, (10, 95)),

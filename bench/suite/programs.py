@@ -18,6 +18,9 @@ CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE = ["taskset", "-c", str(CORES[0])]
 LOAD_CORE = ["taskset", "-c", str(CORES[min(1, len(CORES) - 1)])]
 PEERS = TOP / "bench/peers"
+# Threads as small as they may be: stacks of 256 KiB, and no room in each for thread-local variables of libraries that come later
+LEAN = ["env", "GLIBC_TUNABLES=glibc.rtld.nns=1:glibc.rtld.optional_static_tls=0", "sh", "-c", 'ulimit -s 256; exec "$@"', "sh"]
+LEAN_ABOUT = "with `ulimit -s 256`, and no room kept in each thread for libraries that come later (GLIBC_TUNABLES)"
 
 
 def built(path):
