@@ -294,20 +294,16 @@ static long write_try(struct gr_try *t, const struct iovec *iov, int n, bool fir
 	return gr_tty_end(fd, write_ready(t, iov, n));
 }
 
-/* A blocking write is over when all is written. */
-static long write_loop(struct gr_try *t, const struct iovec *user_iov, int n)
+/* A blocking write is over when all is written.  @r: what the first try has returned. */
+static long write_rest(struct gr_try *t, struct gr_iov *iov, long r)
 {
-	struct gr_iov iov;
-	long r, done = 0, err = gr_iov_copy(&iov, user_iov, n);
+	long done = 0;
 
-	if (err < 0)
-		return err;
-	for (;;) {
-		r = write_try(t, iov.v, iov.n, done == 0);
+	for (;; r = write_try(t, iov->v, iov->n, done == 0)) {
 		if (r > 0) {
 			done += r;
-			gr_iov_skip(&iov, (size_t)r);
-			if (!iov.n || t->f->kind == GR_KIND_DGRAM || !takes_pieces(t->f)) {
+			gr_iov_skip(iov, (size_t)r);
+			if (!iov->n || t->f->kind == GR_KIND_DGRAM || !takes_pieces(t->f)) {
 				gr_try_wrote(t);
 				break;
 			}
@@ -321,14 +317,33 @@ static long write_loop(struct gr_try *t, const struct iovec *user_iov, int n)
 			break;
 	}
 	gr_try_end(t);
-	gr_iov_free(&iov);
 	return done ? done : r;
+}
+
+static long write_loop(struct gr_try *t, const struct iovec *user_iov, int n)
+{
+	struct gr_iov iov;
+	long r = gr_iov_copy(&iov, user_iov, n);
+
+	if (r < 0)
+		return r;
+	r = write_rest(t, &iov, write_try(t, iov.v, iov.n, true));
+	gr_iov_free(&iov);
+	return r;
+}
+
+static __attribute__((noinline)) long write_rest_of_one(struct gr_try *t, const struct iovec *one, long r)
+{
+	struct gr_iov iov = { .few = { *one }, .v = iov.few, .n = 1 };
+
+	return write_rest(t, &iov, r);
 }
 
 long green_write(int fd, const void *buf, size_t n)
 {
 	struct iovec iov = { (void *)buf, n };
 	struct gr_try t;
+	long r;
 
 	if (n == 0 || (ssize_t)n < 0 || !gr_try_begin(&t, fd, GR_WRITE))
 		return raw(SYS_write, fd, buf, n);
@@ -338,7 +353,8 @@ long green_write(int fd, const void *buf, size_t n)
 		return unsure(t.f, GR_WRITE, SYS_write, (long)buf, (long)n, 0, 0, 0);
 	if (gr_is_socket(t.f))
 		return green_sendto(fd, buf, n, 0, NULL, 0);
-	return write_loop(&t, &iov, 1);
+	r = write_try(&t, &iov, 1, true);
+	return GR_LIKELY(r == (long)n) ? r : write_rest_of_one(&t, &iov, r);
 }
 
 long green_writev(int fd, const struct iovec *iov, int n)
