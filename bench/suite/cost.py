@@ -53,7 +53,8 @@ BENCHES = [
           more={"cpu_ms": ""}, sides={
         "bare": start(PYTHON, "-c", "pass"), "grove": start(GROVE, PYTHON, "-c", "pass")}, goals=[
         Goal("start: grove python3 - python3, CPU", "grove-bare", 15, unit="ms", figure="cpu_ms")]),
-    Bench("start_script", "a shell script that starts `/bin/true` forty times, from its start to its end", *START, share=(5, 20), rounds=50,
+    Bench("start_script", "a shell script that starts `/bin/true` forty times, from its start to its end", *START,
+          share=(5, 20), rounds=50,
           more={"cpu_ms": ""}, sides={
         "bare": start("sh", "-c", FORTY), "grove": start(GROVE, "sh", "-c", FORTY)}),
     Bench("getppid", "a call that never waits, in one of two threads", *CALL, share=(3, 20),

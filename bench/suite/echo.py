@@ -145,7 +145,7 @@ class CallsSide(EchoSide):
 
 
 CALLS = Bench("echo_calls", "system calls for each echo: one connection, so that each has to wait; busy: 100, not in a quick run",
-              "calls", "calls each", "epoll", share=(8, 60), rounds=5, sides={name: CallsSide(name) for name in SERVERS},
+              "calls", "calls each", "epoll", share=(8, 40), rounds=5, sides={name: CallsSide(name) for name in SERVERS},
               quick_sides=("epoll", "grove", "api", "threads"), more={"busy": ""}, goals=[
                   Goal("system calls for each echo that has to wait, grove", "grove", 3.02),
                   Goal("system calls for each echo that has to wait, api", "api", 3.02)])
@@ -213,10 +213,10 @@ class IdleSide(EchoSide):
 
 
 IDLE = Bench("echo_idle", f"memory of the server for each of {IDLE_COUNT:,} idle connections{HERE}, sockets apart",
-             "kb", "KB each", "epoll", share=(14, 75), rounds=5,
+             "kb", "KB each", "epoll", share=(13, 85), rounds=5,
              sides={name: IdleSide(name) for name in SERVERS} |
                    {f"{name}_lean": IdleSide(name, lean=True) for name in ("grove", "api")},
-             quick_sides=("epoll", "grove", "grove_lean", "api", "api_lean", "threads"), quick_size=f"{QUICK_IDLE_COUNT:,}",
+             quick_sides=("epoll", "grove", "grove_lean", "api", "api_lean"), quick_size=f"{QUICK_IDLE_COUNT:,}",
              more={"resident_kb": "", "tables_kb": "", "kernel_kb": ""},
              goals=[Goal(f"memory for each idle connection of {IDLE_COUNT:,}{HERE}: {side}", side, 10, unit="KB")
                     for side in ("grove", "grove_lean", "api", "api_lean")])

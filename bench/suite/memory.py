@@ -75,6 +75,9 @@ def fewer(count):
     return count // (10 if count > 10000 else 2)
 
 
+QUICK_SIDES = ("hand", "api", "api_lean", "grove", "grove_lean", "threads", "go")
+
+
 def parked(how, count, share):
     of_threads, of_api = (lambda: [*built("bench/parked"), how]), (lambda: [*built("bench/crowd"), how])
     names = {"st": "st", "go": "goroutines", "gevent": "by_gevent"} | ({"fiber": "fiber"} if how == "sleep" else {})
@@ -85,7 +88,7 @@ def parked(how, count, share):
     what = f"{count:,} parked at once in {how}{HERE}: memory each, the kernel's included"
     goal = f"{count:,} parked in {how}{HERE}"
     return Bench(f"parked_{how}_{count // 1000}k", what, "kb", "KB each", "hand", share=share, rounds=5,
-                 quick_size=f"{fewer(count):,}", sides={
+                 quick_size=f"{fewer(count):,}", quick_sides=QUICK_SIDES, sides={
                      "hand": hand(count), "api": Parked(of_api, count, about="the C API, stacks of 256 KiB"),
                      "api_lean": Parked(of_api, count, LEAN, about=f"the same {LEAN_ABOUT}"),
                      "grove": Parked(of_threads, count, [GROVE], about="the program of `threads' under grove, stacks of 8 MiB"),
@@ -100,5 +103,5 @@ def parked(how, count, share):
                      Goal(f"{goal}: memory each, API, lean", "api_lean", 8.5, unit="KB")])
 
 
-BENCHES = [parked("read", 10000, (8, 38)), parked("sleep", 10000, (9, 38)), parked("read", 100000, (10, 95)),
-           parked("sleep", 100000, (11, 95))]
+BENCHES = [parked("read", 10000, (9, 25)), parked("sleep", 10000, (9, 25)), parked("read", 100000, (10, 75)),
+           parked("sleep", 100000, (10, 75))]

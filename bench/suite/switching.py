@@ -59,7 +59,7 @@ def alive():
              "threads": program("bench/thread_timers", "alive", about="kernel threads, as many as can be made", **ALIVE),
              "go": peer("goroutines", "alive", **ALIVE)}
     return Bench("alive", f"a million that wait at once{HERE}: to make one, have it wait, wake it, end it", *UNIT,
-                 "hand", share=(6, 150), rounds=5, quick_size="20,000", more={"made": "", "kb": "each"}, sides={
+                 "hand", share=(6, 200), rounds=5, quick_size="20,000", more={"made": "", "kb": "each"}, sides={
                      side: when_there_is_memory(it, ALIVE_GB[side]) for side, it in sides.items()},
                  goals=[Goal(f"a million alive{HERE}: memory each, API", "api", 12, figure="kb", unit="KB")])
 
