@@ -146,7 +146,10 @@ static bool finish(struct gr_carrier *c, long *r)
 	return false;
 }
 
-static inline __attribute__((always_inline)) long plain_call(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
+/* The arguments of a call, the last one first, as they lie in struct gr_regs. */
+#define ARGS(v)		(v)[5], (v)[4], (v)[3], (v)[2], (v)[1], (v)[0]
+
+static inline __attribute__((always_inline)) long plain_call(struct gr_carrier *c, long nr, const long *v)
 {
 	struct gr_greenlet *me = c->current;
 	unsigned parks = me->parks;
@@ -155,7 +158,7 @@ static inline __attribute__((always_inline)) long plain_call(struct gr_carrier *
 	c->inside = GR_INSIDE;
 	c->stats.calls[nr]++;
 	do {
-		r = table[nr](a, b, d, e, f, g);
+		r = table[nr](ARGS(v));
 		if (GR_UNLIKELY(r == GR_CALL_RAW))
 			return r;		/* carrier->inside is as the call wants it: nobody else may run now */
 	} while (GR_UNLIKELY(--c->budget <= 0 || c->todo || me->restore_mask || r == -GR_ERESTART) && finish(c, &r));
@@ -174,14 +177,14 @@ static bool yields(long nr)
 	return (unsigned long)nr < GR_NR_CALLS && (waits[nr] || gr_futex_is_call(nr));
 }
 
-static __attribute__((noinline, cold)) long audited_call(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
+static __attribute__((noinline, cold)) long audited_call(struct gr_carrier *c, long nr, const long *v)
 {
 	int outer;
 	long r;
 
 	c->inside = GR_INSIDE;
 	outer = gr_audit_begin(nr, yields(nr));
-	r = plain_call(c, nr, a, b, d, e, f, g);
+	r = plain_call(c, nr, v);
 	if (r == GR_CALL_RAW) {
 		gr_audit_goes_raw(nr, outer);
 		return r;
@@ -194,11 +197,11 @@ static __attribute__((noinline, cold)) long audited_call(struct gr_carrier *c, l
 	return r;
 }
 
-static long green_call(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
+static inline __attribute__((always_inline)) long green_call(struct gr_carrier *c, long nr, const long *v)
 {
 	if (GR_UNLIKELY(c->audit))
-		return audited_call(c, nr, a, b, d, e, f, g);
-	return plain_call(c, nr, a, b, d, e, f, g);
+		return audited_call(c, nr, v);
+	return plain_call(c, nr, v);
 }
 
 static bool waits_for_events(long nr)
@@ -276,7 +279,7 @@ long gr_call(long nr, long a, long b, long d, long e, long f, long g)
 	long r;
 
 	if (GR_LIKELY(is_green(c, nr) && on_greenlet(c))) {
-		r = green_call(c, nr, a, b, d, e, f, g);
+		r = green_call(c, nr, (long[]){ g, f, e, d, b, a });
 		if (GR_LIKELY(r != GR_CALL_RAW))
 			return r;
 	}
@@ -294,7 +297,7 @@ long gr_call_green(long nr, long a, long b, long d, long e, long f, long g)
 {
 	struct gr_carrier *c = gr_carrier();
 
-	return on_greenlet(c) ? green_call(c, nr, a, b, d, e, f, g) : gr_call(nr, a, b, d, e, f, g);
+	return on_greenlet(c) ? green_call(c, nr, (long[]){ g, f, e, d, b, a }) : gr_call(nr, a, b, d, e, f, g);
 }
 
 /* Through a name door: in its own copy of plain_call(), as seven arguments are not passed on for nothing. */
@@ -305,7 +308,7 @@ static inline __attribute__((always_inline)) long door_call(struct gr_carrier *c
 	long r;
 
 	me->in_door = 1;
-	r = plain_call(c, nr, a, b, d, e, f, g);
+	r = plain_call(c, nr, (long[]){ g, f, e, d, b, a });
 	me->in_door = outer;
 	return r;
 }
@@ -342,6 +345,8 @@ long gr_call_green_cancel(long nr, long a, long b, long d, long e, long f, long 
 	return was_cancelled(c, r) ? gr_call_cancel_odd(true, nr, a, b, d, e, f, g) : r;
 }
 
+_Static_assert(offsetof(struct gr_regs, rdi) == offsetof(struct gr_regs, r9) + 5 * sizeof(long), "the arguments in one row");
+
 struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs)
 {
 	struct gr_carrier *c = gr_carrier();
@@ -359,7 +364,7 @@ struct gr_gate_result gr_gate_dispatch(struct gr_regs *regs)
 	}
 	outer = me->regs;		/* a signal handler's call within a call */
 	me->regs = regs;
-	r = green_call(c, nr, (long)regs->rdi, (long)regs->rsi, (long)regs->rdx, (long)regs->r10, (long)regs->r8, (long)regs->r9);
+	r = green_call(c, nr, (const long *)&regs->r9);
 	me->regs = outer;
 	return (struct gr_gate_result){ .ret = r, .raw = r == GR_CALL_RAW };
 }
