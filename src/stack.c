@@ -37,6 +37,7 @@ struct class {
 	uint32_t used;			/* slots that were handed out at least once */
 	uint32_t n_warm;
 	struct gr_slot *warm, *cold;
+	struct gr_slot *resting, *rested;	/* free, warm, beyond GR_STACK_WARM: lately, and before that */
 };
 
 struct gr_region {
@@ -55,6 +56,8 @@ static struct {
 	struct gr_slot *last;		/* what slot_at() said last */
 	struct gr_stack_stats stats;
 } pool;
+
+bool (*gr_stack_rests)(void);
 
 static size_t to_pages(size_t n)
 {
@@ -300,7 +303,11 @@ static struct gr_slot *slot_new(struct class *c, int *ret_error)
 		pool.stats.warm--;
 		return s;
 	}
-	s = pop(&c->cold);
+	s = pop(&c->resting);
+	if (!s)
+		s = pop(&c->rested);
+	if (!s)
+		s = pop(&c->cold);
 	return s ? s : slot_fresh(c, ret_error);
 }
 
@@ -353,16 +360,47 @@ void gr_stack_free(struct gr_stack *stack)
 	s->returns++;
 	pool.stats.in_use--;
 	stack->slot = NULL;
-	if (c->n_warm >= GR_STACK_WARM) {
+	if (c->n_warm >= GR_STACK_WARM && !(gr_stack_rests && gr_stack_rests())) {
 		forget(stack, 0);
 		push(&c->cold, s);
 		return;
 	}
 	if (c->n_warm >= GR_STACK_HOT || s->returns % GR_STACK_TRIM_EVERY == 0)
 		forget(stack, GR_STACK_KEEP);
+	if (c->n_warm >= GR_STACK_WARM) {
+		push(&c->resting, s);
+		return;
+	}
 	push(&c->warm, s);
 	c->n_warm++;
 	pool.stats.warm++;
+}
+
+static enum gr_rest forget_rested(struct class *c, unsigned *n)
+{
+	for (struct gr_slot *s; *n > 0 && (s = pop(&c->rested)); --*n) {
+		struct gr_stack stack = stack_of(s);
+
+		forget(&stack, 0);
+		push(&c->cold, s);
+	}
+	return c->rested ? GR_REST_MORE : c->resting ? GR_REST_LATER : GR_REST_NONE;
+}
+
+enum gr_rest gr_stacks_forget(unsigned n)
+{
+	enum gr_rest all = GR_REST_NONE;
+
+	for (struct class *c = pool.classes; c; c = c->next) {
+		enum gr_rest one = forget_rested(c, &n);
+
+		all = all == GR_REST_MORE || one == GR_REST_NONE ? all : one;
+	}
+	for (struct class *c = pool.classes; c && all == GR_REST_LATER; c = c->next) {
+		c->rested = c->resting;
+		c->resting = NULL;
+	}
+	return all;
 }
 
 /*

@@ -14,6 +14,7 @@
  * A slot returned is reused last-in first-out.  What it may keep meanwhile:
  *	the GR_STACK_HOT last returned	all they touched, until every GR_STACK_TRIM_EVERYth return of a slot
  *	up to GR_STACK_WARM of a class	their top 64 KiB
+ *	more than those			the same for a few seconds (gr_stacks_forget()), as a burst of threads may come again
  *	the others			nothing (MADV_DONTNEED), only their addresses and a page of page tables
  * so a deep recursion is forgotten, and the churn of a thousand threads finds its stacks still mapped.
  * Not thread-safe: a pool belongs to one carrier.
@@ -56,6 +57,14 @@ void gr_stack_free(struct gr_stack *stack);
  * Does nothing for a slot that was in use before.
  */
 void gr_stack_expect(const struct gr_stack *stack, size_t size);
+
+/*
+ * Those beyond GR_STACK_WARM rest before they are forgotten, if somebody sees to the time: gr_stack_rests() is called when one is about to,
+ * and says whether it may.  gr_stacks_forget() then forgets up to @n of those that rested when it last said GR_REST_LATER.
+ */
+enum gr_rest { GR_REST_NONE, GR_REST_MORE, GR_REST_LATER };	/* that rest: none; some that are due; only some that are not */
+extern bool (*gr_stack_rests)(void);
+enum gr_rest gr_stacks_forget(unsigned n);
 
 /* The stack in use that @addr lies in (guard included); false when it lies in none of ours. */
 bool gr_stack_at(const void *addr, struct gr_stack *ret_stack);

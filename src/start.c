@@ -100,6 +100,7 @@ int gr_init(char **env)
 
 void gr_forked_child(void)
 {
+	gr_threads_fork_begins();
 	gr_sched_fork_child();
 	gr_preempt_fork_child();
 	gr_threads_fork_child();

@@ -2,6 +2,7 @@
  * threads.c - who owns which stack, and threads' names
  */
 #include "threads.h"
+#include "clock.h"
 #include "gate.h"
 #include "raw.h"
 #include "sched.h"
@@ -26,6 +27,42 @@ static size_t libc_block = 2 * GR_PAGE - FIRST_FRAMES;	/* the threads tell; usua
 static size_t used_at_once(void)
 {
 	return (libc_block + FIRST_FRAMES + GR_PAGE - 1) & ~(size_t)(GR_PAGE - 1);
+}
+
+#define FORGET_AFTER	GR_SEC(2)	/* stacks of a burst of threads, that nobody has needed meanwhile; */
+#define FORGET_AT_ONCE	256		/* so many in a turn of the hub, */
+#define FORGET_EVERY	GR_MS(20)	/* and others have the processor in between */
+
+static struct gr_timer forget_timer;	/* set while stacks rest */
+
+static void forget_some(struct gr_timer *t);
+
+static bool forget_in(gr_time ns)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	forget_timer.fire = forget_some;
+	forget_timer.at = gr_deadline(ns);
+	if (gr_timer_add(&c->timers, &forget_timer) < 0)
+		return false;
+	c->quiet_timers++;
+	return true;
+}
+
+/* In the hub.  Where the timer cannot be set again, the next stack that comes back sets it. */
+static void forget_some(struct gr_timer *t)
+{
+	enum gr_rest rest = gr_stacks_forget(FORGET_AT_ONCE);
+
+	(void)t;
+	gr_carrier()->quiet_timers--;
+	if (rest != GR_REST_NONE)
+		forget_in(rest == GR_REST_MORE ? FORGET_EVERY : FORGET_AFTER);
+}
+
+static bool may_rest(void)
+{
+	return forget_timer.pos || forget_in(FORGET_AFTER);
 }
 
 /* The doors run outside the runtime; the pool and the lists are not to be seen half changed by a signal handler. */
@@ -84,6 +121,12 @@ static void free_unless_mine(struct gr_stack *stack, void *mine)
 		gr_stack_free(stack);
 }
 
+/* The heap that the timer is in is about to be emptied. */
+void gr_threads_fork_begins(void)
+{
+	forget_timer.pos = 0;
+}
+
 /* glibc has forgotten those threads by itself, whose records were in these stacks. */
 void gr_threads_fork_child(void)
 {
@@ -102,6 +145,7 @@ int gr_thread_stack_new(size_t size, size_t guard, void **ret_lo)
 		leave(c);
 		return -ENOSYS;
 	}
+	gr_stack_rests = may_rest;
 	r = gr_stack_new(size, guard, &stack);
 	if (r == 0) {
 		gr_stack_expect(&stack, used_at_once());

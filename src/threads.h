@@ -25,7 +25,10 @@ void gr_thread_born(uintptr_t fs, const void *stack_top);
 /* @g has ended, and nobody stands on its stack any more; its pthread or own stack may be free now. */
 void gr_thread_gone(struct gr_greenlet *g);
 
-/* In a forked child: the stacks of all threads but the caller's are free, whoever would have joined them. */
+/* In a forked child, before the scheduler has forgotten the other threads */
+void gr_threads_fork_begins(void);
+
+/* After that: the stacks of all threads but the caller's are free, whoever would have joined them. */
 void gr_threads_fork_child(void);
 
 /* --- for shim/thread.c; all do nothing, or say that they did not, for threads that are not ours ------------------------------ */

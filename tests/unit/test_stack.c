@@ -181,6 +181,53 @@ static void only_so_many_stay_warm(void **state)
 	}
 }
 
+static bool may_rest(void)
+{
+	return true;
+}
+
+static int cold_of(char **top, int n)
+{
+	int cold = 0;
+
+	for (int i = 0; i < n; i++)
+		cold += !resident(top[i]);
+	return cold;
+}
+
+static void the_others_rest_before_they_are_forgotten(void **state)
+{
+	enum { OVER = 50, N = GR_STACK_WARM + OVER };
+	static struct gr_stack s[N];
+	static char *top[N];
+	struct gr_stack again;
+
+	(void)state;
+	gr_stack_rests = may_rest;
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(gr_stack_new(96 << 10, GR_PAGE, &s[i]), 0);
+		top[i] = s[i].lo + s[i].size - GR_PAGE;
+		*top[i] = 1;
+	}
+	for (int i = 0; i < N; i++)
+		gr_stack_free(&s[i]);
+	assert_int_equal(gr_stacks_forget(N), GR_REST_LATER);	/* none has rested long enough */
+	assert_int_equal(cold_of(top, N), 0);
+	for (int i = 0; i < GR_STACK_WARM + 10; i++)
+		assert_int_equal(gr_stack_new(96 << 10, GR_PAGE, &s[i]), 0);
+	assert_int_equal(gr_stacks_forget(15), GR_REST_MORE);
+	assert_int_equal(cold_of(top, N), 15);
+	for (int i = 0; i < GR_STACK_WARM + 10; i++)
+		gr_stack_free(&s[i]);
+	assert_int_equal(gr_stacks_forget(N), GR_REST_LATER);	/* ten have come back meanwhile */
+	assert_int_equal(cold_of(top, N), OVER - 10);
+	assert_int_equal(gr_stacks_forget(N), GR_REST_NONE);
+	assert_int_equal(cold_of(top, N), OVER);
+	gr_stack_rests = NULL;
+	assert_int_equal(gr_stack_new(96 << 10, GR_PAGE, &again), 0);
+	gr_stack_free(&again);
+}
+
 static void few_threads_reserve_little(void **state)
 {
 	struct gr_stack_stats before, after;
@@ -429,6 +476,7 @@ int main(void)
 		cmocka_unit_test(found_by_address),
 		cmocka_unit_test(deep_use_is_forgotten),
 		cmocka_unit_test(only_so_many_stay_warm),
+		cmocka_unit_test(the_others_rest_before_they_are_forgotten),
 		cmocka_unit_test(few_threads_reserve_little),
 		cmocka_unit_test(address_space_limit_is_enomem),
 		cmocka_unit_test(many_at_once),
