@@ -195,6 +195,26 @@ static void test_others(void **state)
 	assert_null(gr_known(&s.text));
 }
 
+/* Wherever in the text it is, and once */
+static void test_search(void **state)
+{
+	static uint8_t buf[300];
+
+	(void)state;
+	for (size_t lo = 0; lo < 70; lo++)
+		for (size_t at = 0; at + 1 < sizeof(buf); at++) {
+			struct gr_text t = { .lo = buf + lo, .hi = buf + sizeof(buf) - lo % 7 };
+			bool inside = at >= lo && buf + at + 2 <= t.hi;
+			struct gr_site s = { 0 };
+
+			buf[at] = 0x0f;
+			buf[at + 1] = 0x05;
+			assert_int_equal(gr_sites_search(&t, &s, 1), inside);
+			assert_ptr_equal(s.at, inside ? buf + at : NULL);
+			buf[at] = buf[at + 1] = 0;
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +222,7 @@ int main(void)
 		cmocka_unit_test(test_linker),
 		cmocka_unit_test(test_changed),
 		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_search),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ struct gr_find {
 };
 
 #define GR_LINE		64
+#define GR_AHEAD	2048	/* to ask for: text just mapped is in no near cache, and the processor does not look ahead into the next page */
 
 /* A function; or the gap behind one, together with that function, whose last instructions may run on into the gap */
 struct gr_range {

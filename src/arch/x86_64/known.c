@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define LANES	8
-#define AHEAD	2048	/* what has just been mapped is in no near cache, and the processor does not look ahead into the next page */
 #define EACH_LANE(i)	_Pragma("GCC unroll 8") for (unsigned i = 0; i < LANES; i++)
 
 static inline uint64_t mix(uint64_t h, const uint8_t *p)
@@ -31,7 +30,7 @@ static uint64_t hash(const uint8_t *p, size_t size)
 	uint8_t rest[sizeof(lane)] = { 0 };
 
 	for (; size >= sizeof(lane); p += sizeof(lane), size -= sizeof(lane)) {
-		__builtin_prefetch(p + AHEAD);
+		__builtin_prefetch(p + GR_AHEAD);
 		EACH_LANE(i)
 			lane[i] = mix(lane[i], p + i * sizeof(*lane));
 	}

@@ -121,32 +121,37 @@ static void look_at_gap(struct gr_find *f, struct gr_range r, struct gr_site *s)
 		s->next[i] = in.insn;
 }
 
-static size_t search(const struct gr_text *t, struct gr_site *ret, size_t room)
+/* 0f at p[i] and 05 at p[i + 1], for 16 of them */
+static inline __m128i hits(const uint8_t *p)
 {
-	const __m128i of = _mm_set1_epi8(0x0f), o5 = _mm_set1_epi8(0x05);
-	const uint8_t *p = t->lo;
-	size_t n = 0;
+	__m128i a = _mm_loadu_si128((const __m128i *)p), b = _mm_loadu_si128((const __m128i *)(p + 1));
 
-	for (; t->hi - p >= 17; p += 16) {
-		__m128i a = _mm_loadu_si128((const __m128i *)p), b = _mm_loadu_si128((const __m128i *)(p + 1));
-		unsigned m = (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, of), _mm_cmpeq_epi8(b, o5)));
-
-		for (; m; m &= m - 1, n++)
-			if (n < room)
-				ret[n] = (struct gr_site){ .at = p + __builtin_ctz(m) };
-	}
-	for (; t->hi - p >= 2; p++)
-		if (p[0] == 0x0f && p[1] == 0x05) {
-			if (n < room)
-				ret[n] = (struct gr_site){ .at = p };
-			n++;
-		}
-	return n;
+	return _mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8(0x0f)), _mm_cmpeq_epi8(b, _mm_set1_epi8(0x05)));
 }
 
 size_t gr_sites_search(const struct gr_text *t, struct gr_site *sites, size_t room)
 {
-	return search(t, sites, room);
+	const uint8_t *p = t->lo;
+	size_t n = 0;
+
+	for (; t->hi - p >= 65; p += 64) {
+		__m128i h[4] = { hits(p), hits(p + 16), hits(p + 32), hits(p + 48) };
+
+		__builtin_prefetch(p + GR_AHEAD);
+		if (!_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(h[0], h[1]), _mm_or_si128(h[2], h[3]))))
+			continue;
+		for (unsigned i = 0; i < 4; i++)
+			for (unsigned m = (unsigned)_mm_movemask_epi8(h[i]); m; m &= m - 1, n++)
+				if (n < room)
+					sites[n] = (struct gr_site){ .at = p + 16 * i + __builtin_ctz(m) };
+	}
+	for (; t->hi - p >= 2; p++)
+		if (p[0] == 0x0f && p[1] == 0x05) {
+			if (n < room)
+				sites[n] = (struct gr_site){ .at = p };
+			n++;
+		}
+	return n;
 }
 
 size_t gr_sites_filter_size(const struct gr_text *t)
