@@ -25,6 +25,7 @@
 #define CHUNKS		(GR_FD_MAX / GR_FD_CHUNK)
 
 struct gr_fd *gr_fd_chunks[CHUNKS];
+static size_t chunks_end;		/* there are none from here on */
 
 static struct gr_fd *entry(int fd)
 {
@@ -37,6 +38,8 @@ static struct gr_fd *entry(int fd)
 	if (raw_failed(p))
 		return NULL;
 	f = gr_fd_chunks[(unsigned)fd / GR_FD_CHUNK] = (struct gr_fd *)p;
+	if (chunks_end <= (unsigned)fd / GR_FD_CHUNK)
+		chunks_end = (unsigned)fd / GR_FD_CHUNK + 1;
 	for (int i = 0; i < (int)GR_FD_CHUNK; i++) {
 		gr_list_init(&f[i].waiters[GR_READ]);
 		gr_list_init(&f[i].waiters[GR_WRITE]);
@@ -465,7 +468,7 @@ void gr_fd_ready_all(struct gr_fd *f)
 
 void gr_fd_watch_anew(void)
 {
-	for (size_t i = 0; i < CHUNKS; i++)
+	for (size_t i = 0; i < chunks_end; i++)
 		for (int k = 0; gr_fd_chunks[i] && k < (int)GR_FD_CHUNK; k++) {
 			struct gr_fd *f = &gr_fd_chunks[i][k];
 
@@ -534,19 +537,33 @@ void gr_fd_forked(void)
 }
 
 /* Own descriptors are the parent's: not to be closed here where they are its very own (CLONE_FILES), but still to be hidden. */
+static void forget_link(struct gr_list *l)
+{
+	if (!gr_list_empty(l))
+		gr_list_init(l);
+}
+
+/* Nobody waits in a child, and its hub knows of nothing.  Only what is not so already is written: the kernel copies each page that is. */
+static void forget_waits(struct gr_fd *f)
+{
+	forget_link(&f->waiters[GR_READ]);
+	forget_link(&f->waiters[GR_WRITE]);
+	forget_link(&f->hub_link);
+	if (f->armed || f->told)
+		f->armed = f->told = 0;
+	if (f->registered != GR_UNREGISTERED)
+		f->registered = GR_UNREGISTERED;
+}
+
 void gr_fd_fork_child(void)
 {
 	bool shared = gr_carrier()->clone_flags & CLONE_FILES;
 
-	for (size_t i = 0; i < CHUNKS; i++)
+	for (size_t i = 0; i < chunks_end; i++)
 		for (int k = 0; gr_fd_chunks[i] && k < (int)GR_FD_CHUNK; k++) {
 			struct gr_fd *f = &gr_fd_chunks[i][k];
 
-			gr_list_init(&f->waiters[GR_READ]);
-			gr_list_init(&f->waiters[GR_WRITE]);
-			gr_list_init(&f->hub_link);
-			f->armed = f->told = 0;
-			f->registered = GR_UNREGISTERED;
+			forget_waits(f);
 			if (f->own && !shared) {
 				raw(SYS_close, f->fd);
 				f->own = false;

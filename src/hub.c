@@ -26,8 +26,9 @@
 #include <sys/timerfd.h>
 
 #define HUB_STACK	(256u * 1024)
-#define OWN_FD_TOP	65536		/* the kernel's table is as long as the highest number */
 #define OWN_FDS		64
+#define OWN_FD_TOP	65536		/* the kernel's table is as long as the highest number, and copied by each fork */
+#define OWN_FD_SEEN	(4096 - OWN_FDS)	/* where they cannot be hidden they are to be cheap: above what most programs ever have */
 
 static struct hub {
 	struct gr_list looks;		/* gr_fd.hub_link: entries whose wishes may have changed */
@@ -46,7 +47,7 @@ static struct hub {
 
 /*
  * Where they go: beyond the program's own limit of open files, if the hard limit leaves room, so that it neither meets nor misses
- * them; else to the top of what it may have.  While one is made the limit is raised, which also makes it possible in a process that
+ * them; else to the top of what it may have, or where few programs come.  While one is made the limit is raised, which also makes it possible in a process that
  * has none left.
  */
 static struct rlimit raise_limit(void)
@@ -72,9 +73,10 @@ static int own_fd_floor(const struct rlimit *was)
 {
 	rlim_t floor = was->rlim_cur;
 
-	if (was->rlim_max < floor + OWN_FDS)
-		floor = was->rlim_max > 2 * OWN_FDS ? was->rlim_max - OWN_FDS : was->rlim_max / 2;
-	return floor < OWN_FD_TOP ? (int)floor : OWN_FD_TOP;
+	if (was->rlim_max >= floor + OWN_FDS && floor < OWN_FD_TOP)
+		return (int)floor;
+	floor = was->rlim_max > 2 * OWN_FDS ? was->rlim_max - OWN_FDS : was->rlim_max / 2;
+	return floor < OWN_FD_SEEN ? (int)floor : OWN_FD_SEEN;
 }
 
 static int dup_up(int fd)

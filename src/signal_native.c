@@ -117,7 +117,8 @@ bool gr_signal_is_native_call(long nr, long a, long b)
 void gr_signal_native_fork_child(void)
 {
 	for (size_t i = 0; i < NOTES; i++)
-		notes[i].state = FREE;
+		if (notes[i].state != FREE)		/* the kernel copies each page that is written */
+			notes[i].state = FREE;
 }
 
 long gr_signal_native(long nr, long a, long b, long d, long e)
