@@ -179,13 +179,24 @@ bool gr_signal_any_handler(void)
 
 /* --- handlers ------------------------------------------------------------------------------------------------------------- */
 
+/* With everything blocked, outside.  What came just now is seen to as well: it may be the last for long, as the kernel keeps a timer's next. */
+static bool more_pending(struct gr_carrier *c)
+{
+	if (c->signals_collected != c->signals_arrived) {
+		c->inside = GR_INSIDE;
+		gr_signal_collect_closed();
+		c->inside = GR_OUTSIDE;
+	}
+	return gr_signal_pending();
+}
+
 /* What has become deliverable while we are in a signal frame, outside.  Leaves everything blocked, and the mask to go on with in the frame. */
 static void deliver_more(struct gr_carrier *c, ucontext_t *uc)
 {
 	uint64_t mask;
 	bool restart;
 
-	while (gr_signal_pending()) {
+	while (more_pending(c)) {
 		c->inside = GR_INSIDE;
 		c->kernel_mask = ALL_SIGNALS;
 		c->todo &= ~GR_TODO_SIGNAL;
@@ -345,21 +356,29 @@ static uint64_t to_hold(const siginfo_t *info)
 	return timers ? GR_SIGBIT(info->si_signo) & ~(NEEDED | gr_signal_of_timers) : 0;
 }
 
+static void set_frames_mask(struct gr_carrier *c, ucontext_t *uc, uint64_t mask)
+{
+	c->kernel_mask = mask;
+	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+}
+
 static void arrive(struct gr_carrier *c, const siginfo_t *info, int tid, ucontext_t *uc)
 {
 	bool full = gr_signal_note(info, tid);
 
 	if (!c->inside) {
+		bool closed = gr_signal_full || gr_signal_held;
+
 		c->inside = GR_INSIDE;
-		gr_signal_collect();
+		gr_signal_collect_closed();
 		c->inside = GR_OUTSIDE;
+		if (closed)
+			set_frames_mask(c, uc, gr_signal_kernels());
 		return;
 	}
 	gr_signal_held |= to_hold(info);
-	if (full || gr_signal_held) {
-		c->kernel_mask = full ? ALL_SIGNALS & ~FAULTS : c->kernel_mask | gr_signal_held;
-		memcpy(&uc->uc_sigmask, &c->kernel_mask, sizeof(c->kernel_mask));
-	}
+	if (full || gr_signal_held)
+		set_frames_mask(c, uc, full ? ALL_SIGNALS & ~FAULTS : c->kernel_mask | gr_signal_held);
 }
 
 /*
@@ -518,10 +537,8 @@ void gr_signal_on_return(ucontext_t *uc)
 	siginfo_t info;
 
 	c->todo &= ~GR_TODO_SIGNAL;
-	if (c->signals_collected != c->signals_arrived) {	/* since we were switched to; if there are too many, this opens the mask */
-		gr_signal_collect();
-		gr_signal_block_all();
-	}
+	if (c->signals_collected != c->signals_arrived)		/* since we were switched to */
+		gr_signal_collect_closed();
 	mask = gr_signal_kernels();
 	while (gr_signal_take(~g->sigmask, &info)) {
 		if (gr_signal_ignored(info.si_signo))

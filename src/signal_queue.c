@@ -507,6 +507,14 @@ void gr_signal_collect(void)
 	}
 }
 
+/* The mask is open when the signal handler returns: nothing can come in before. */
+void gr_signal_collect_closed(void)
+{
+	gr_signal_full = false;
+	gr_signal_held = 0;
+	gr_signal_collect();
+}
+
 /* --- fork ------------------------------------------------------------------------------------------------------------------------ */
 
 /* Pending signals are not inherited. */
