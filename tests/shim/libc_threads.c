@@ -72,6 +72,7 @@ static void timers(void)
 	sigaction(SIGUSR1, &sa, NULL);
 	se = (struct sigevent){ .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 5 };
 	R("create, by signal", timer_create(CLOCK_MONOTONIC, &se, &t));
+	it.it_value.tv_nsec = 200000000;	/* not before we sleep */
 	timer_settime(t, 0, &it, NULL);
 	R("nanosleep until it comes", nanosleep(&(struct timespec){ 30, 0 }, NULL));
 	say("signals %d, value %d", signals, value);
