@@ -244,13 +244,15 @@ static void own(void)
 	pthread_attr_t attr;
 	pthread_t t;
 	void *ret;
+	int made;
 
 	say("-- stacks of the program's own");
 	join(start(on_its_stack, NULL));
 	pthread_attr_init(&attr);
 	pthread_attr_setstack(&attr, mem, 1 << 20);
-	P("create", pthread_create(&t, &attr, look, NULL));
+	made = pthread_create(&t, &attr, look, NULL);
 	P("join", pthread_join(t, &ret));
+	P("create", made);		/* not before: the thread says something, too */
 	say("size %ld", (long)ret);
 	MUST(munmap(mem, 1 << 20));
 }
