@@ -391,10 +391,12 @@ static void epoll_errors(void)
 }
 
 struct epwait {
-	int ep, place, timeout;
+	int ep, place;
 	int got;
 	uint64_t id;
 };
+
+static int waits_ended;
 
 static void *do_epoll_wait(void *arg)
 {
@@ -402,15 +404,16 @@ static void *do_epoll_wait(void *arg)
 	struct epoll_event ev;
 
 	t_here(&w->place);
-	w->got = epoll_wait(w->ep, &ev, 1, w->timeout);
+	w->got = epoll_wait(w->ep, &ev, 1, -1);
 	w->id = w->got == 1 ? ev.data.u64 : 0;
+	__atomic_add_fetch(&waits_ended, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
 
 static void epoll_waits(void)
 {
 	int ep = MUST(epoll_create1(EPOLL_CLOEXEC)), p[2], e[4];
-	struct epwait w = { .ep = ep, .timeout = -1 }, four[4];
+	struct epwait w = { .ep = ep }, four[4];
 	pthread_t t, u[4];
 
 	say("-- epoll waits");
@@ -421,7 +424,7 @@ static void epoll_waits(void)
 	MUST(add(ep, p[0], EPOLLIN | EPOLLET, 42));
 	join(t);
 	say("added while waiting: %d %d", w.got, (int)w.id);
-	w = (struct epwait){ .ep = ep, .timeout = -1 };
+	w = (struct epwait){ .ep = ep };
 	t = start(do_epoll_wait, &w);
 	wait_parked(&w.place);
 	MUST(epoll_ctl(ep, EPOLL_CTL_MOD, p[0], &(struct epoll_event){ .events = EPOLLIN, .data.u64 = 43 }));
@@ -433,7 +436,7 @@ static void epoll_waits(void)
 	for (int i = 0; i < 4; i++) {
 		e[i] = MUST(eventfd(0, EFD_CLOEXEC));
 		MUST(add(ep, e[i], EPOLLIN | EPOLLET, 1 << i));
-		four[i] = (struct epwait){ .ep = ep, .timeout = -1 };
+		four[i] = (struct epwait){ .ep = ep };
 		u[i] = start(do_epoll_wait, &four[i]);
 	}
 	for (int i = 0; i < 4; i++)
@@ -446,18 +449,21 @@ static void epoll_waits(void)
 	}
 	say("four waited, four events: %d", (int)ids);
 	for (int i = 0; i < 4; i++) {
-		four[i] = (struct epwait){ .ep = ep, .timeout = 100 };
+		four[i] = (struct epwait){ .ep = ep };
 		u[i] = start(do_epoll_wait, &four[i]);
 	}
 	for (int i = 0; i < 4; i++)
 		wait_parked(&four[i].place);
-	MUST(write(e[0], &(uint64_t){ 1 }, 8));
-	int n = 0;
-	for (int i = 0; i < 4; i++) {
-		join(u[i]);
-		n += four[i].got;
+	waits_ended = 0;
+	for (int i = 1; i <= 4; i++) {
+		MUST(write(e[0], &(uint64_t){ 1 }, 8));
+		while (__atomic_load_n(&waits_ended, __ATOMIC_ACQUIRE) < i)
+			msleep(1);
+		msleep(20);
+		say("four waited, edge %d: %d have ended", i, waits_ended);
 	}
-	say("four waited, one edge: %d", n);
+	for (int i = 0; i < 4; i++)
+		join(u[i]);
 	for (int i = 0; i < 4; i++)
 		close(e[i]);
 	close(ep);
