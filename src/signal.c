@@ -376,9 +376,9 @@ static void arrive(struct gr_carrier *c, const siginfo_t *info, int tid, ucontex
 			set_frames_mask(c, uc, gr_signal_kernels());
 		return;
 	}
-	gr_signal_held |= to_hold(info);
+	gr_signal_held |= to_hold(info) & ~gr_signal_exact_now;
 	if (full || gr_signal_held)
-		set_frames_mask(c, uc, full ? ALL_SIGNALS & ~FAULTS : c->kernel_mask | gr_signal_held);
+		set_frames_mask(c, uc, c->kernel_mask | ((full ? ALL_SIGNALS & ~FAULTS : gr_signal_held) & ~gr_signal_exact_now));
 }
 
 /*

@@ -10,6 +10,8 @@
 static struct gr_tally open;		/* who lets what in; grove's own greenlets do not count */
 static void (*close_idle)(void);	/* some that rest are counted */
 
+uint64_t gr_signal_exact_now;
+
 /* --- counting ------------------------------------------------------------------------------------------------------------- */
 
 void gr_tally_add(struct gr_tally *t, uint64_t set)
@@ -71,6 +73,7 @@ void gr_signal_apply(void)
 {
 	uint64_t contested = gr_signal_waited() & gr_tally_any(&open);
 
+	gr_signal_exact_now = 0;
 	if (GR_UNLIKELY(contested != gr_signal_now_contested()))
 		gr_signal_contested(contested);
 	set_kernels(gr_signal_kernels());
@@ -84,8 +87,11 @@ void gr_signal_block_all(void)
 	gr_carrier()->kernel_mask = all;
 }
 
+/* What has been pending arrives at once, and must not change that mask again: a child or a new program is to have it. */
 void gr_signal_exact(uint64_t set)
 {
+	gr_signal_exact_now = set;
+	gr_signal_held &= ~set;
 	set_kernels((gr_signal_kernels() & ~set) | (gr_carrier()->current->sigmask & set));
 }
 
