@@ -17,7 +17,7 @@
 static struct {
 	gr_time least;			/* that was asked for */
 	gr_time kernels;
-	gr_time look_at;		/* when to ask the kernel again; 0: now */
+	gr_time look_at;		/* when to ask the kernel again; 0: now; GR_NEVER: it may not be asked */
 } slack = { .least = GR_NEVER };
 
 static bool is_realtime(void)
@@ -44,14 +44,26 @@ gr_time gr_slack(gr_time now)
 	return slack.kernels < slack.least ? slack.kernels : slack.least;
 }
 
+/* Where that cannot be asked, nobody is ever late. */
 void gr_slack_look(void)
 {
-	slack.look_at = 0;
+	if (slack.look_at == GR_NEVER)
+		slack.kernels = 0;
+	else
+		slack.look_at = 0;
+}
+
+void gr_slack_forbid(void)
+{
+	if (slack.look_at == GR_NEVER)
+		return;
+	slack.kernels = ask();
+	slack.look_at = GR_NEVER;
 }
 
 void gr_slack_set(void)
 {
-	gr_time asked = ask();
+	gr_time asked = slack.look_at == GR_NEVER ? 0 : ask();
 
 	slack.least = asked < slack.least ? asked : slack.least;
 	gr_slack_look();

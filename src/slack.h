@@ -18,4 +18,7 @@ void gr_slack_set(void);
 /* It may be another: somebody has set how the carrier is scheduled. */
 void gr_slack_look(void);
 
+/* A filter of system calls comes: the program does without the calls by which to ask, and may have them end it. */
+void gr_slack_forbid(void);
+
 #endif

@@ -5,6 +5,7 @@
 #include "../audit.h"
 #include "../mounts.h"
 #include "../offload.h"
+#include "../slack.h"
 #include "../raw.h"
 #include "../uring.h"
 #include <errno.h>
@@ -39,8 +40,10 @@ CHANGES_CREDENTIALS(green_landlock_restrict_self, SYS_landlock_restrict_self)
 /* A filter without a program is a question: is the call known? */
 long green_seccomp(long a, long b, long c)
 {
-	if (a == SECCOMP_SET_MODE_STRICT || (a == SECCOMP_SET_MODE_FILTER && c))
+	if (a == SECCOMP_SET_MODE_STRICT || (a == SECCOMP_SET_MODE_FILTER && c)) {
 		gr_uring_forbid();
+		gr_slack_forbid();
+	}
 	return changed(raw(SYS_seccomp, a, b, c));
 }
 

@@ -289,8 +289,10 @@ long green_prctl(int option, unsigned long a, unsigned long b, unsigned long d, 
 		return get_tid_address((void *)a, g->clear_tid);
 	if (option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP || option == PR_SET_SECUREBITS || option == PR_CAPBSET_DROP)
 		gr_offload_retire();
-	if (option == PR_SET_SECCOMP)
+	if (option == PR_SET_SECCOMP) {
 		gr_uring_forbid();
+		gr_slack_forbid();
+	}
 	if (option == PR_SET_TIMERSLACK)
 		return set_slack(a, b, d, e);
 	if (option != PR_SET_NAME)
