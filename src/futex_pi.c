@@ -178,8 +178,9 @@ static long try_shared(uint32_t *word)
 	return is_main() ? raw(SYS_futex, word, FUTEX_TRYLOCK_PI, 0, 0, 0, 0) : try_unknown(word);
 }
 
-/* The kernel knows no such owner.  If it is one of ours that has no stand-in, its unlocking tells. */
-static long wait_for_unknown(uint32_t *word, gr_time deadline)
+/* The kernel knew no such owner, or not who was it meanwhile: @was, if nobody else.  If it is one of ours that has no stand-in, its unlocking
+ * tells. */
+static long wait_for_unknown(uint32_t *word, uint32_t was, gr_time deadline)
 {
 	uint32_t v = get(word);
 	long r;
@@ -187,7 +188,7 @@ static long wait_for_unknown(uint32_t *word, gr_time deadline)
 	if (!owner_of(v))
 		return 0;
 	if (owner_of(v) < GR_FIRST_TID)
-		return -ESRCH;
+		return owner_of(v) == was ? -ESRCH : 0;
 	if (!change(word, v, v | FUTEX_WAITERS))
 		return 0;
 	r = gr_offload_until(deadline, SYS_futex, (long)word, FUTEX_WAIT, v | FUTEX_WAITERS, 0, 0, 0);
@@ -202,13 +203,15 @@ static long lock_shared(uint32_t *word, int op, const void *timeout, gr_time dea
 	long r;
 
 	for (;;) {
+		uint32_t was = owner_of(get(word));
+
 		r = s ? gr_standin_futex(s, word, op, timeout) : try_shared(word);
 		if (r == -EAGAIN && !s && !try)
 			r = gr_standin_wait_for(word, op, timeout);
 		else if (r != -ESRCH || try)
 			return r;
 		if (r == -ESRCH)
-			r = wait_for_unknown(word, deadline);
+			r = wait_for_unknown(word, was, deadline);
 		if (r < 0 && r != -EAGAIN)
 			return r;
 	}
