@@ -55,10 +55,12 @@ long gr_signal_action(int sig, const struct gr_action *act, struct gr_action *ol
 /* From now on GR_SIG_INTERRUPT is entered through us: for ticks (preempt.h) and for offload threads.  The program's use of it goes on. */
 void gr_signal_own_action(void);
 
-/* Timers aimed at one thread: before the timer is made (0, -EINVAL, -EAGAIN), after, when it is set anew, and when it is deleted; how
- * many expirations its last signal has missed, or -1: it is not aimed at a thread. */
+/* Timers aimed at one thread: before the timer is made (0, -EINVAL, -EAGAIN), after; the same two for those aimed at the process; when one is
+ * set anew, and when it is deleted; how many expirations its last signal has missed, or -1: ask the kernel. */
 int gr_signal_timer_begin(int sig);
 void gr_signal_timer_made(int id, int sig, int tid);
+int gr_signal_timer_room(void);
+void gr_signal_timer_of_process(int id, int sig);
 void gr_signal_timer_set(int id);
 void gr_signal_timer_gone(int id);
 int gr_signal_timer_overrun(int id);

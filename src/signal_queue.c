@@ -341,7 +341,7 @@ int gr_signal_to_process(const siginfo_t *info)
 	int sig = info->si_signo;
 	struct gr_greenlet *g = gr_signal_whose(info);
 
-	if ((g && lets_in(g, GR_SIGBIT(sig)) && gr_signal_ignored(sig)) || (sig < REALTIME && q.count[sig]) || merged(info))
+	if ((g && lets_in(g, GR_SIGBIT(sig)) && gr_signal_ignored(sig)) || merged(info) || (sig < REALTIME && q.count[sig]))
 		return 0;
 	if (!q.process[sig].next)
 		gr_list_init(&q.process[sig]);

@@ -1,9 +1,10 @@
 /*
- * signal_timer.c - timers aimed at one thread
+ * signal_timer.c - timers aimed at one thread, and what the process's missed
  *
  * SIGEV_THREAD_ID, which libc's SIGEV_THREAD uses too, names a thread; the kernel is told the carrier, the only one it knows, and the
  * signal carries the timer's number, by which it is queued for the greenlet meant.  One signal of a timer is pending at a time, and what it
- * misses meanwhile is counted here, as the kernel believes that each was delivered at once.
+ * misses meanwhile is counted here, as the kernel believes that each was delivered at once.  So it does of those sent to the process: of these
+ * it is kept what the last one that was handled had missed, as the kernel may have given us the next one by the time that somebody asks.
  */
 #include "signal_parts.h"
 #include <limits.h>
@@ -11,12 +12,15 @@
 
 #define FIRST_SIZE	128		/* a power of two; the table doubles as needed */
 
+#define PROCESS		(-1)
+#define UNTOLD		(-1)
+
 struct timer {
 	int id, sig;
-	int tid;			/* 0: unused */
+	int tid;			/* 0: unused; PROCESS */
 	bool queued;			/* its signal is pending */
 	long missed;			/* expirations since that was queued */
-	int overrun;			/* what timer_getoverrun() says */
+	int overrun;			/* what timer_getoverrun() says; UNTOLD: what the kernel does */
 };
 
 /* By id, which the kernel counts up: each at its own place or, if that is taken, the next.  At most half full. */
@@ -84,11 +88,16 @@ static void take_out(struct timer *timer)
 
 /* --- for the calls ----------------------------------------------------------------------------------------------------------- */
 
+int gr_signal_timer_room(void)
+{
+	return 2 * (t.used + 1) > t.size && grow() < 0 ? -EAGAIN : 0;
+}
+
 int gr_signal_timer_begin(int sig)
 {
 	if (sig < 1 || sig >= GR_NSIG)
 		return -EINVAL;
-	if (2 * (t.used + 1) > t.size && grow() < 0)
+	if (gr_signal_timer_room() < 0)
 		return -EAGAIN;
 	if (!(gr_signal_of_timers & GR_SIGBIT(sig))) {
 		gr_signal_of_timers |= GR_SIGBIT(sig);
@@ -101,6 +110,11 @@ int gr_signal_timer_begin(int sig)
 void gr_signal_timer_made(int id, int sig, int tid)
 {
 	put((struct timer){ .id = id, .sig = sig, .tid = tid });
+}
+
+void gr_signal_timer_of_process(int id, int sig)
+{
+	put((struct timer){ .id = id, .sig = sig, .tid = PROCESS, .overrun = UNTOLD });
 }
 
 /* It was set anew, or deleted: a signal from before is no longer pending. */
@@ -117,7 +131,7 @@ void gr_signal_timer_set(int id)
 	if (!timer)
 		return;
 	forget_signal(timer);
-	timer->overrun = 0;
+	timer->overrun = timer->tid == PROCESS ? UNTOLD : 0;
 }
 
 void gr_signal_timer_gone(int id)
@@ -135,7 +149,7 @@ int gr_signal_timer_overrun(int id)
 {
 	struct timer *timer = find(id);
 
-	return timer ? timer->overrun : -1;
+	return timer ? timer->overrun : UNTOLD;
 }
 
 /* --- for the signals --------------------------------------------------------------------------------------------------------- */
@@ -144,14 +158,14 @@ int gr_signal_timer_target(const siginfo_t *info)
 {
 	struct timer *timer = info->si_code == SI_TIMER ? find(info->si_timerid) : NULL;
 
-	return timer && timer->sig == info->si_signo ? timer->tid : 0;
+	return timer && timer->tid != PROCESS && timer->sig == info->si_signo ? timer->tid : 0;
 }
 
 bool gr_signal_timer_merged(const siginfo_t *info)
 {
 	struct timer *timer = info->si_code == SI_TIMER ? find(info->si_timerid) : NULL;
 
-	if (!timer)
+	if (!timer || timer->tid == PROCESS)
 		return false;
 	if (timer->queued) {
 		timer->missed += info->si_overrun + 1l;

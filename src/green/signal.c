@@ -207,6 +207,20 @@ long green_signalfd(int fd, const uint64_t *mask, size_t size)
 
 #define SIGEV_TID(ev) ((ev)->_sigev_un._tid)
 
+/* Where @event says so, or is NULL, the process gets a signal */
+static long create_for_process(clockid_t clock, const struct sigevent *event, int sig, int *ret_id)
+{
+	long r = gr_signal_timer_room();
+	int id;
+
+	if (r < 0)
+		return r;
+	r = raw(SYS_timer_create, clock, event, ret_id);
+	if (r == 0 && gr_user_read(&id, ret_id, sizeof(id)) == 0)
+		gr_signal_timer_of_process(id, sig);
+	return r;
+}
+
 long green_timer_create(clockid_t clock, const struct sigevent *event, int *ret_id)
 {
 	struct gr_carrier *c = gr_carrier();
@@ -214,7 +228,13 @@ long green_timer_create(clockid_t clock, const struct sigevent *event, int *ret_
 	int tid, id;
 	long r;
 
-	if (!event || gr_user_read(&ev, event, sizeof(ev)) < 0 || ev.sigev_notify != SIGEV_THREAD_ID)
+	if (!event)
+		return create_for_process(clock, NULL, SIGALRM, ret_id);
+	if (gr_user_read(&ev, event, sizeof(ev)) < 0)
+		return -EFAULT;
+	if (ev.sigev_notify == SIGEV_SIGNAL)
+		return create_for_process(clock, event, ev.sigev_signo, ret_id);
+	if (ev.sigev_notify != SIGEV_THREAD_ID)
 		return raw(SYS_timer_create, clock, event, ret_id);
 	tid = SIGEV_TID(&ev);
 	if (!gr_find_tid(tid))
