@@ -536,7 +536,6 @@ void gr_fd_forked(void)
 	gr_carrier()->forks++;
 }
 
-/* Own descriptors are the parent's: not to be closed here where they are its very own (CLONE_FILES), but still to be hidden. */
 static void forget_link(struct gr_list *l)
 {
 	if (!gr_list_empty(l))
@@ -555,6 +554,7 @@ static void forget_waits(struct gr_fd *f)
 		f->registered = GR_UNREGISTERED;
 }
 
+/* Own descriptors are the parent's: not to be closed here where they are its very own (CLONE_FILES), but still to be hidden. */
 void gr_fd_fork_child(void)
 {
 	bool shared = gr_carrier()->clone_flags & CLONE_FILES;

@@ -47,8 +47,8 @@ static struct hub {
 
 /*
  * Where they go: beyond the program's own limit of open files, if the hard limit leaves room, so that it neither meets nor misses
- * them; else to the top of what it may have, or where few programs come.  While one is made the limit is raised, which also makes it possible in a process that
- * has none left.
+ * them; else to the top of what it may have, or where few programs come.  While one is made the limit is raised, which also makes it possible
+ * in a process that has none left.
  */
 static struct rlimit raise_limit(void)
 {
