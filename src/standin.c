@@ -72,7 +72,10 @@ static long make(const long *a)
 	return raw_syscall6(a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
 }
 
-/* A lock whose owner has died is passed on as what it is: by another death. */
+/*
+ * A lock whose owner has died is passed on as what it is: by another death.  FUTEX_UNLOCK_PI fails with EAGAIN when somebody marks the word
+ * meanwhile (FUTEX_TRYLOCK_PI sets FUTEX_WAITERS and leaves); then the lock is still ours, and would stay so when we are gone.
+ */
 static void let_go(struct gr_standin *s)
 {
 	const uint32_t *word = (const uint32_t *)s->call[0][1];
@@ -81,9 +84,10 @@ static void let_go(struct gr_standin *s)
 		s->own.list.next = &s->own.list;
 		s->own.list_op_pending = (void *)((uintptr_t)word | 1);		/* a PI lock */
 		raw(SYS_set_robust_list, &s->own, ROBUST_SIZE);
-	} else {
-		make(s->call[1]);
+		return;
 	}
+	while (make(s->call[1]) == -EAGAIN)
+		continue;
 }
 
 static void stand_in(void *arg)

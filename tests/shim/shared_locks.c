@@ -1,6 +1,8 @@
 /* shared_locks.c - locks in memory that processes share, bare ones and such under grove, with threads at both ends; owners that die */
 #include "mixed.h"
+#include <linux/futex.h>
 #include <semaphore.h>
+#include <sys/syscall.h>
 
 #define THREADS	3
 #define ROUNDS	100
@@ -16,6 +18,8 @@ static struct region {
 	sem_t ping, pong, held, waits;
 	int turn, place, said;
 	long counter[KINDS], written, met, turns, played;
+	uint32_t word;
+	int passed;
 } *r;
 
 static void set_up(void)
@@ -254,6 +258,73 @@ static void deaths(const char *one, const char *two, int fd)
 	}
 }
 
+/* --- a PI lock that is marked as wanted while one lets go of it --------------------------------------------------------------- */
+
+#define MARKS	3000
+
+static bool change(uint32_t from, uint32_t to)
+{
+	return __atomic_compare_exchange_n(&r->word, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static long futex(int op)
+{
+	return syscall(SYS_futex, &r->word, op, 0, NULL, NULL, 0);
+}
+
+/* What a waiter or a FUTEX_TRYLOCK_PI does, a little later each time: whoever lets go may have read the word before, and must try again. */
+static void mark(int i)
+{
+	while (__atomic_load_n(&r->passed, __ATOMIC_SEQ_CST) == i) {
+		uint32_t v = __atomic_load_n(&r->word, __ATOMIC_SEQ_CST);
+
+		if (!v || v & FUTEX_WAITERS) {
+			sched_yield();
+			continue;
+		}
+		for (volatile int n = i % 100 * 5; n > 0; n--)
+			continue;
+		change(v, v | FUTEX_WAITERS);
+	}
+}
+
+static void marker(void)
+{
+	uint32_t me = (uint32_t)getpid();
+
+	for (int i = 0; i < MARKS; i++) {
+		if (!change(0, me))
+			fail("not free");
+		sem_post(&r->held);
+		while (__atomic_load_n(&r->word, __ATOMIC_SEQ_CST) == me)
+			sched_yield();
+		if (futex(FUTEX_UNLOCK_PI))
+			fail("FUTEX_UNLOCK_PI");
+		mark(i);
+	}
+}
+
+static void marked(int fd)
+{
+	uint32_t me = (uint32_t)getpid();
+
+	set_up();
+	pid_t pid = other("marker", "bare", fd);
+	for (int i = 0; i < MARKS; i++) {
+		while (sem_wait(&r->held) == -1)
+			continue;
+		if (futex(FUTEX_LOCK_PI)) {
+			say("lock: %s", t_errname(errno));
+			MUST(kill(pid, SIGKILL));
+			break;
+		}
+		if (!change(me, 0) && futex(FUTEX_UNLOCK_PI))
+			fail("FUTEX_UNLOCK_PI");
+		__atomic_add_fetch(&r->passed, 1, __ATOMIC_SEQ_CST);
+	}
+	say("-- marked: %d, marker %d", r->passed, t_reap(pid));
+}
+
 /* --- more waiters than grove has threads for calls that wait ------------------------------------------------------------------ */
 
 #define CROWD	1500
@@ -308,6 +379,8 @@ int main(int argc, char **argv)
 			waiter(argv[1] + 7);
 		else if (strcmp(argv[1], "poster") == 0)
 			post();
+		else if (strcmp(argv[1], "marker") == 0)
+			marker();
 		else if (strcmp(argv[1], "keeps") == 0)
 			hold_all(NULL);
 		else if (strcmp(argv[1], "a thread keeps") == 0)
@@ -325,6 +398,7 @@ int main(int argc, char **argv)
 		lives(mixtures[i][0], mixtures[i][1], fd);
 	for (size_t i = 0; i < T_LENGTH(mixtures); i++)
 		deaths(mixtures[i][0], mixtures[i][1], fd);
+	marked(fd);
 	crowd(fd);
 	return 0;
 }
