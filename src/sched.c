@@ -241,7 +241,7 @@ static struct gr_greenlet *pop(struct gr_carrier *c)
  * slices and those whose pages have come from a disk.  These have what is left; and if nothing is, each turn of the hub still lets some of
  * them into the first queue, the more the more of them there are.
  */
-#define LET_IN		8u		/* one of so many, and one more */
+#define LET_IN		32u		/* one of so many, and one more */
 
 static void push_later(struct gr_carrier *c, struct gr_greenlet *g)
 {
@@ -260,7 +260,7 @@ static struct gr_greenlet *pop_later(struct gr_carrier *c)
 
 static void let_in(struct gr_carrier *c)
 {
-	for (unsigned n = c->spare ? 1 : c->n_later / LET_IN + 1; n > 0; n--)
+	for (unsigned n = c->n_later ? c->n_later / LET_IN + 1 : 0; n > 0; n--)
 		gr_list_push(&c->ready, &pop_later(c)->run);
 }
 
@@ -281,11 +281,8 @@ static struct gr_greenlet *pick(struct gr_carrier *c)
 			return g;
 		c->hub_passed = true;
 	}
-	if (GR_UNLIKELY(c->n_later)) {
-		c->spare = gr_list_empty(&c->ready);
-		if (c->since_hub < GR_HUB_EVERY)
-			return pop_later(c);
-	}
+	if (c->since_hub < GR_HUB_EVERY && GR_UNLIKELY(c->n_later))
+		return pop_later(c);
 	c->since_hub = 0;
 	c->hub_passed = false;
 	return c->hub;

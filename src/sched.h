@@ -114,7 +114,6 @@ struct gr_carrier {
 	struct gr_list ready, all;
 	struct gr_list later;		/* ready too, but for when nobody is in .ready: gr_give_way(), gr_wake_later() */
 	unsigned n_later;
-	bool spare;			/* nobody was in .ready when the hub's turn came: .later has what is left, and needs no more */
 	struct gr_list idlers;		/* gr_turn (api/api.h): who runs when nobody else can */
 	struct gr_timers timers;
 	uint32_t quiet_timers;		/* of them: they wake nobody of the program's */
