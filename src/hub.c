@@ -328,7 +328,7 @@ static void turn(struct gr_carrier *c)
 	}
 	gr_signal_collect();
 	run_timers_before(c, anything_to_see());
-	wait = !gr_anybody_ready(c) && gr_list_empty(&hub.jobs) && gr_list_empty(&hub.looks);
+	wait = gr_list_empty(&c->ready) && gr_list_empty(&hub.jobs) && gr_list_empty(&hub.looks);
 	if (wait && GR_UNLIKELY(c->deadlock))
 		gr_deadlock_look(gr_nobody_due(c));
 	if (wait && GR_UNLIKELY(c->api_on))
@@ -342,7 +342,7 @@ static void turn(struct gr_carrier *c)
 		run_timers(c);
 	}
 	gr_signal_collect();
-	if (GR_UNLIKELY(!gr_list_empty(&c->idlers)) && !gr_anybody_ready(c))
+	if (GR_UNLIKELY(!gr_list_empty(&c->idlers)) && gr_list_empty(&c->ready))
 		gr_give_turn(gr_first_turn(&c->idlers), 0);
 }
 
@@ -359,7 +359,7 @@ static void hub_main(void *arg)
 	lower_limit(&was);
 	for (;;) {
 		turn(c);
-		if (gr_anybody_ready(c))
+		if (!gr_list_empty(&c->ready))
 			gr_hub_leave();
 	}
 }

@@ -148,8 +148,9 @@ static void give_way(struct gr_carrier *c, ucontext_t *uc)
 	c->kernel_mask = ~0ull;
 	c->parted = true;
 	c->left_lent = lent != NULL;
+	c->since_hub = GR_HUB_EVERY;		/* what came from outside is to be seen, too */
 	c->stats.preempted++;
-	gr_give_way();
+	gr_yield();
 	c->parted = c->left_lent = false;	/* nobody else has run */
 	me->regs = regs;
 	gr_signal_block_all();

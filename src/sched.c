@@ -17,7 +17,6 @@
 struct gr_carrier gr_carrier0 = { .inside = GR_INSIDE };
 
 #define BUDGET		256		/* green calls a greenlet may make before others have a turn */
-#define CALLS_A_SWITCH	4		/* what runs between two switches is about as much */
 
 /*
  * Records live in chunks that are never given back; a record's place is part of its tid, so tids are found without searching:
@@ -237,34 +236,6 @@ static struct gr_greenlet *pop(struct gr_carrier *c)
 }
 
 /*
- * The second queue.  Whoever waits for a descriptor or a time has little to do when it comes, as a rule, and goes before those who use up whole
- * slices and those whose pages have come from a disk.  These have what is left; and if nothing is, each turn of the hub still lets some of
- * them into the first queue, the more the more of them there are.
- */
-#define LET_IN		32u		/* one of so many, and one more */
-
-static void push_later(struct gr_carrier *c, struct gr_greenlet *g)
-{
-	gr_list_push(&c->later, &g->run);
-	c->n_later++;
-}
-
-static struct gr_greenlet *pop_later(struct gr_carrier *c)
-{
-	struct gr_greenlet *g = gr_list_first(&c->later, struct gr_greenlet, run);
-
-	gr_list_del(&g->run);
-	c->n_later--;
-	return g;
-}
-
-static void let_in(struct gr_carrier *c)
-{
-	for (unsigned n = c->n_later ? c->n_later / LET_IN + 1 : 0; n > 0; n--)
-		gr_list_push(&c->ready, &pop_later(c)->run);
-}
-
-/*
  * When it has had its turn, the hub stands in the run queue behind everyone it woke: it must not look again before they have run, since
  * a descriptor whose waiter has not come to read yet would be reported again, to nobody.  Nor need it look as soon as it comes to the
  * front: once its place has passed, it runs when nobody is ready, or GR_HUB_EVERY switches after its last turn.
@@ -281,8 +252,6 @@ static struct gr_greenlet *pick(struct gr_carrier *c)
 			return g;
 		c->hub_passed = true;
 	}
-	if (c->since_hub < GR_HUB_EVERY && GR_UNLIKELY(c->n_later))
-		return pop_later(c);
 	c->since_hub = 0;
 	c->hub_passed = false;
 	return c->hub;
@@ -361,43 +330,20 @@ int gr_park(const char *waits, gr_time deadline, unsigned flags)
 	return g->result;
 }
 
-static void woken(struct gr_carrier *c, struct gr_greenlet *g, int result)
-{
-	g->state = GR_READY;
-	g->result = result;
-	if (g->timer.pos)
-		gr_timer_del(&c->timers, &g->timer);
-	if (GR_UNLIKELY(c->tick == GR_TICK_IDLE) && c->current != c->hub)
-		gr_preempt_needed(c);
-}
-
 bool gr_wake(struct gr_greenlet *g, int result)
 {
 	struct gr_carrier *c = gr_carrier();
 
 	if (g->state != GR_PARKED)
 		return false;
+	g->state = GR_READY;
+	g->result = result;
+	if (g->timer.pos)
+		gr_timer_del(&c->timers, &g->timer);
 	gr_list_push(&c->ready, &g->run);
-	woken(c, g, result);
+	if (GR_UNLIKELY(c->tick == GR_TICK_IDLE) && c->current != c->hub)
+		gr_preempt_needed(c);
 	return true;
-}
-
-void gr_wake_later(struct gr_greenlet *g, int result)
-{
-	struct gr_carrier *c = gr_carrier();
-
-	if (g->state != GR_PARKED)
-		return;
-	push_later(c, g);
-	woken(c, g, result);
-}
-
-void gr_charge(unsigned calls)
-{
-	struct gr_carrier *c = gr_carrier();
-
-	c->budget -= (int)calls;
-	c->since_hub += calls / CALLS_A_SWITCH;
 }
 
 bool gr_others_ready(void)
@@ -405,7 +351,7 @@ bool gr_others_ready(void)
 	struct gr_carrier *c = gr_carrier();
 	struct gr_list *first = c->ready.next;
 
-	return (first != &c->ready && !(c->hub && first == &c->hub->run && first->next == &c->ready)) || !gr_list_empty(&c->later);
+	return first != &c->ready && !(c->hub && first == &c->hub->run && first->next == &c->ready);
 }
 
 void gr_yield(void)
@@ -418,29 +364,10 @@ void gr_yield(void)
 	switch_to_next(c);
 }
 
-/* Those who wait for something have little to do when it comes, as a rule.  So whoever uses up whole slices comes behind all of them. */
-void gr_give_way(void)
-{
-	struct gr_carrier *c = gr_carrier();
-	struct gr_greenlet *g = c->current;
-
-	if (!gr_others_ready() && !gr_hub_due()) {
-		c->budget = BUDGET;
-		c->todo &= ~GR_TODO_YIELD;
-		return;
-	}
-	g->state = GR_READY;
-	push_later(c, g);
-	c->since_hub = GR_HUB_EVERY;		/* what came from outside is to be seen, too */
-	switch_to_next(c);
-}
-
 void gr_hub_leave(void)
 {
 	struct gr_carrier *c = gr_carrier();
 
-	if (GR_UNLIKELY(c->n_later) && !gr_list_empty(&c->ready))
-		let_in(c);
 	gr_list_push(&c->ready, &c->hub->run);
 	switch_to_next(c);
 }
@@ -473,7 +400,6 @@ int gr_start(void)
 	c->pid = (int)raw(SYS_getpid);
 	c->tid = (int)raw(SYS_gettid);
 	gr_list_init(&c->ready);
-	gr_list_init(&c->later);
 	gr_list_init(&c->all);
 	gr_list_init(&c->idlers);
 	gr_greenlet_init(&main_greenlet, gr_arch_fs(), c->tid);
@@ -519,8 +445,6 @@ void gr_sched_fork_child(void)
 			record_free(g);
 	}
 	gr_list_init(&c->ready);
-	gr_list_init(&c->later);
-	c->n_later = 0;
 	c->hub_passed = false;
 	gr_list_init(&c->all);
 	gr_list_push(&c->all, &self->all);

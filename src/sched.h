@@ -112,8 +112,6 @@ struct gr_carrier {
 	struct gr_greenlet *hub, *main;
 	uintptr_t base_fs;		/* the hub's TLS block (hub_tls.c), or the first thread's, which is never freed */
 	struct gr_list ready, all;
-	struct gr_list later;		/* ready too, but for when nobody is in .ready: gr_give_way(), gr_wake_later() */
-	unsigned n_later;
 	struct gr_list idlers;		/* gr_turn (api/api.h): who runs when nobody else can */
 	struct gr_timers timers;
 	uint32_t quiet_timers;		/* of them: they wake nobody of the program's */
@@ -181,12 +179,6 @@ static inline struct gr_carrier *gr_carrier(void)
 	return &gr_carrier0;
 }
 
-/* In the hub, which then stands in no queue: is there anyone to run? */
-static inline bool gr_anybody_ready(const struct gr_carrier *c)
-{
-	return !gr_list_empty(&c->ready) || !gr_list_empty(&c->later);
-}
-
 /* Is there no time that anybody waits for? */
 static inline bool gr_nobody_due(const struct gr_carrier *c)
 {
@@ -235,20 +227,8 @@ int gr_park(const char *waits, gr_time deadline, unsigned flags);
 /* Make @g runnable; its gr_park() returns @result.  False (and nothing happens) when it is not parked. */
 bool gr_wake(struct gr_greenlet *g, int result);
 
-/* The same for who has much to do now, as a rule, and shall not keep those waiting who have little. */
-void gr_wake_later(struct gr_greenlet *g, int result);
-
-/* Let every ready greenlet, and the hub if due, run once; but not those who have given way. */
+/* Let every ready greenlet, and the hub if due, run once. */
 void gr_yield(void);
-
-/*
- * For who has had the processor for long: the others run first, also those whom the hub is about to wake, and those who stand here already.
- * Comes back at once if there is nobody.
- */
-void gr_give_way(void);
-
-/* The current greenlet's call took as long as @calls small ones. */
-void gr_charge(unsigned calls);
 
 /* Is anyone but the caller ready to run? */
 bool gr_others_ready(void);

@@ -33,7 +33,6 @@ struct request {
 	struct gr_greenlet *g;
 	int ret;
 	bool done;
-	bool reads;
 	struct gr_list link;		/* in ring.futexes, if it is a wait for one */
 };
 
@@ -164,10 +163,7 @@ void gr_uring_done(void)
 			continue;
 		r->ret = ret;
 		r->done = true;
-		if (r->reads)
-			gr_wake_later(r->g, 0);		/* to copy pages, and perhaps read on */
-		else
-			gr_wake(r->g, 0);
+		gr_wake(r->g, 0);
 	}
 }
 
@@ -180,7 +176,7 @@ bool gr_uring_busy(void)
 
 long gr_uring_readv(int fd, const struct iovec *iov, int n, off_t at)
 {
-	struct request r = { .g = gr_carrier()->current, .reads = true };
+	struct request r = { .g = gr_carrier()->current };
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_READV, .fd = fd, .addr = (uintptr_t)iov, .len = (unsigned)n,
 				    .off = (uint64_t)at, .user_data = (uintptr_t)&r };
 

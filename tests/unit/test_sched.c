@@ -15,10 +15,10 @@ static void hub_main(void *arg)
 		hub_turns++;
 		if (log_hub)
 			note("hub");
-		if (!gr_anybody_ready(c) && gr_timers_next(&c->timers) > world_clock)
+		if (gr_list_empty(&c->ready) && gr_timers_next(&c->timers) > world_clock)
 			world_clock = gr_timers_next(&c->timers);
 		gr_timers_run(&c->timers, world_clock);
-		if (gr_anybody_ready(c))
+		if (!gr_list_empty(&c->ready))
 			gr_hub_leave();
 	}
 }
@@ -62,7 +62,7 @@ static void wake(char whom, int result)
 	note("%s>%c%s", me(), whom, was_parked ? "" : "!");
 }
 
-/* p: park; T, t, z: park for 10 ms, 50 ms, not at all; y: yield; l: give way; a to d: wake that one; I, C before: with EINTR, ECANCELED */
+/* p: park; T, t, z: park for 10 ms, 50 ms, not at all; y: yield; a to d: wake that one; I, C before: with EINTR, ECANCELED */
 static void play(void *script)
 {
 	int result = 0;
@@ -71,9 +71,6 @@ static void play(void *script)
 		if (*s == 'y') {
 			note("%s.y", me());
 			gr_yield();
-		} else if (*s == 'l') {
-			note("%s.l", me());
-			gr_give_way();
 		} else if (*s >= 'a' && *s <= 'd') {
 			wake(*s, result);
 			result = 0;
@@ -91,10 +88,6 @@ static const struct row {
 	const char *log;
 } rows[] = {
 	{ "yielding takes turns",       { "yy", "yy", "y" },     0,         "a.y b.y c.y a.y b.y" },
-	{ "giving way",                 { "ly", "yy", "y" },     0,         "a.l b.y c.y a.y b.y" },
-	{ "to all others in turn",      { "ll", "ll", "l" },     0,         "a.l b.l c.l a.l b.l" },
-	{ "to one who is due",          { "zl", "l" },           0,         "a.z b.l a=TIMEDOUT a.l" },
-	{ "giving way alone",           { "ll" },                0,         "a.l a.l" },
 	{ "yielding alone",             { "yy" },                0,         "a.y a.y" },
 	{ "woken in order",             { "p", "p", "ab" },      0,         "a.p b.p c>a c>b a=0 b=0" },
 	{ "in the order of the wakes",  { "p", "p", "ba" },      0,         "a.p b.p c>b c>a b=0 a=0" },
@@ -186,58 +179,6 @@ static void test_hub_looks_now_and_then_while_others_run(void **state)
 	turns = hub_turns - turns;
 	assert_int_equal(switches, BUSY * 10 * GR_HUB_EVERY);
 	assert_in_range(turns, switches / (GR_HUB_EVERY + BUSY + 1), switches / GR_HUB_EVERY + 1);
-}
-
-/* Those who have much to do wait until nobody else is ready, but not for ever. */
-static void wakes_later(void *arg)
-{
-	gr_wake_later(player[0], 0);
-	gr_wake_later(player[0], -EINTR);	/* counts no more */
-	note("b");
-	gr_yield();
-	note("b");
-	(void)arg;
-}
-
-static void test_woken_for_later(void **state)
-{
-	(void)state;
-	player[0] = world_go("a", play, "p");
-	world_go("b", wakes_later, NULL);
-	player[2] = world_go("c", play, "y");
-	assert_true(world_run());
-	assert_string_equal(world_log, "a.p b c.y b a=0");
-}
-
-static void test_later_comes_while_others_run(void **state)
-{
-	unsigned switches = 0;
-
-	(void)state;
-	for (int i = 0; i < 4; i++)
-		player[i] = world_go("long", play, "l");
-	world_go("busy", yields, &switches);
-	for (int i = 0; i < 5 * (GR_HUB_EVERY + 6); i++)
-		gr_yield();
-	assert_int_equal(gr_carrier()->n_later, 0);
-	assert_true(switches > 4 * GR_HUB_EVERY);
-	assert_true(world_run());
-}
-
-/* Calls that take long bring the hub's next turn nearer, and their own greenlet's end of turn. */
-static void test_charged_for_what_takes_long(void **state)
-{
-	struct gr_carrier *c = gr_carrier();
-	unsigned since;
-	int budget;
-
-	(void)state;
-	gr_yield();
-	since = c->since_hub;
-	budget = c->budget;
-	gr_charge(60);
-	assert_int_equal(c->budget, budget - 60);
-	assert_int_equal(c->since_hub, since + 15);
 }
 
 static void test_deadlines_hold_while_others_run(void **state)
@@ -500,9 +441,6 @@ int main(void)
 		cmocka_unit_test_setup(test_parked_for_ever_is_no_end, world_clear),
 		cmocka_unit_test_setup(test_others_ready_leaves_the_hub_out, world_clear),
 		cmocka_unit_test_setup(test_hub_looks_now_and_then_while_others_run, world_clear),
-		cmocka_unit_test_setup(test_woken_for_later, world_clear),
-		cmocka_unit_test_setup(test_later_comes_while_others_run, world_clear),
-		cmocka_unit_test_setup(test_charged_for_what_takes_long, world_clear),
 		cmocka_unit_test_setup(test_deadlines_hold_while_others_run, world_clear),
 		cmocka_unit_test_setup(test_everyone_the_hub_woke_runs_before_its_next_turn, world_clear),
 		cmocka_unit_test_setup(test_idle_hub_has_one_turn_for_each_deadline, world_clear),
