@@ -79,7 +79,8 @@ bool gr_signal_take_own(uint64_t set, siginfo_t *ret_info);		/* gr_signal_take()
 int gr_signal_to_process(const siginfo_t *info);			/* the same for whoever gr_signal_whose() says */
 struct gr_greenlet *gr_signal_whose(const siginfo_t *info);		/* NULL: everyone blocks it */
 void gr_signal_forget(int sig);
-void gr_signal_forget_timer(int sig, int id);
+void gr_signal_forget_timer(int sig, int id);		/* of a timer that is aimed at a thread */
+void gr_signal_forget_process_timer(int sig, int id);
 void gr_signal_mask_changed(struct gr_greenlet *g, uint64_t was);	/* called with the new mask set */
 void gr_signal_ended(struct gr_greenlet *g);
 void gr_signal_nobodys_to_kernel(void);

@@ -429,6 +429,31 @@ void gr_signal_forget_later(int sig)
 	__atomic_fetch_or(&q.to_forget, GR_SIGBIT(sig), __ATOMIC_RELAXED);
 }
 
+static bool is_of_timer(const struct gr_pending *p, int sig, int id)
+{
+	return p->info.si_signo == sig && p->info.si_code == SI_TIMER && p->info.si_timerid == id;
+}
+
+/* Not where another has been woken for one: a thread of the kernel's would have begun to handle it by now. */
+void gr_signal_forget_process_timer(int sig, int id)
+{
+	struct gr_greenlet *g = gr_carrier()->current;
+	unsigned own = (g->claims & GR_SIGBIT(sig)) != 0;
+
+	if (!q.count[sig] || q.claimed[sig] > own)
+		return;
+	gr_list_each_safe(it, &q.process[sig]) {
+		struct gr_pending *p = gr_container(it, struct gr_pending, link);
+
+		if (!is_of_timer(p, sig, id))
+			continue;
+		node_free(p);
+		count(sig, -1, 0);
+	}
+	if (q.claimed[sig] > q.count[sig])
+		unclaim(g, sig);
+}
+
 void gr_signal_forget_timer(int sig, int id)
 {
 	gr_list_each(it, &gr_carrier()->all) {
@@ -439,7 +464,7 @@ void gr_signal_forget_timer(int sig, int id)
 		gr_list_each_safe(sit, &g->signals) {
 			struct gr_pending *p = gr_container(sit, struct gr_pending, link);
 
-			if (p->info.si_signo == sig && p->info.si_code == SI_TIMER && p->info.si_timerid == id)
+			if (is_of_timer(p, sig, id))
 				node_free(p);
 		}
 		if (!first_of(&g->signals, sig))

@@ -117,10 +117,12 @@ void gr_signal_timer_of_process(int id, int sig)
 	put((struct timer){ .id = id, .sig = sig, .tid = PROCESS, .overrun = UNTOLD });
 }
 
-/* It was set anew, or deleted: a signal from before is no longer pending. */
+/* It was set anew, or deleted: a signal from before is no longer pending, as in Linux since 6.13. */
 static void forget_signal(struct timer *timer)
 {
-	if (timer->queued)
+	if (timer->tid == PROCESS)
+		gr_signal_forget_process_timer(timer->sig, timer->id);
+	else if (timer->queued)
 		gr_signal_forget_timer(timer->sig, timer->id);
 }
 
