@@ -405,6 +405,7 @@ static void on_signal(struct gr_carrier *c, int sig, siginfo_t *info, ucontext_t
 
 	if (is_delivered(sig, info)) {
 		s.delivering = 0;
+		gr_signal_timer_handled(info);
 		run_handler(sig, info, uc, GR_OUTSIDE);
 		return;
 	}

@@ -97,6 +97,7 @@ extern uint64_t gr_signal_of_timers;		/* ever used by timers aimed at a thread: 
 int gr_signal_timer_target(const siginfo_t *info);	/* whose timer has expired?  0: nobody's */
 bool gr_signal_timer_merged(const siginfo_t *info);	/* its signal is pending already: one expiration more */
 void gr_signal_timer_told(siginfo_t *info);	/* its signal is about to be seen by the program: with how many missed */
+void gr_signal_timer_handled(const siginfo_t *info);	/* it is seen now: another may have been told of just before */
 void gr_signal_timer_unqueued(const siginfo_t *info);
 void gr_signal_timer_fork_child(void);
 

@@ -189,6 +189,14 @@ void gr_signal_timer_told(siginfo_t *info)
 	timer->overrun = info->si_overrun;
 }
 
+void gr_signal_timer_handled(const siginfo_t *info)
+{
+	struct timer *timer = info->si_code == SI_TIMER ? find(info->si_timerid) : NULL;
+
+	if (timer)
+		timer->overrun = info->si_overrun;
+}
+
 void gr_signal_timer_unqueued(const siginfo_t *info)
 {
 	struct timer *timer = info->si_code == SI_TIMER ? find(info->si_timerid) : NULL;
