@@ -2,11 +2,16 @@
 
 An exit status is a difference when no bare run ended so.  Errors that a load tool counts are one when runs under grove had some
 and no bare run, or all bare runs and none under grove.  What bare runs answer always alike (the program's output, how many
-requests were answered) must be the same under grove; where bare runs differ among themselves, nothing is said.  The pair that
-is thrown away for the figures counts here too.
+requests were answered) must be the same under grove; where bare runs differ among themselves, nothing is said.  Nor is anything
+said of another number of requests in as long a time: such a load runs for a time that it was told, and bare runs may have got to
+the same number by chance, or because the server answers at a fixed rhythm.  The pair that is thrown away for the figures counts
+here too.
 """
 import collections
+import statistics
 
+TIMED = ("wrk",)        # load tools that cannot be told a number of requests
+AS_LONG = 0.1           # of its time by which another tool that was told a time may miss that
 STATUS = ("exit status", "how it ends when it is stopped", "exit status of the load command")
 
 
@@ -52,9 +57,17 @@ def of_output(bare, grove, notes):
     notes.append("The output under grove has the same lines as bare, in another order.")
 
 
-def of_counts(what, bare, grove):
-    if len(bare) > 1 and len(set(bare)) == 1 and set(grove) - set(bare):
-        yield difference(what, told(bare), told(grove))
+def of_counts(bare, grove):
+    """How many requests were answered"""
+    def counts(runs):
+        return [run.requests for run in runs]
+
+    if len(bare) < 2 or len(set(counts(bare))) > 1 or set(counts(grove)) <= set(counts(bare)):
+        return
+    time = statistics.median(run.lasted for run in bare)
+    others = [run for run in grove if run.requests != bare[0].requests]
+    if any(abs(run.lasted - time) > AS_LONG * time for run in [*bare, *others]):
+        yield difference("requests answered", told(counts(bare)), told(counts(grove)))
 
 
 def of_errors(what, bare, grove, notes):
@@ -80,8 +93,8 @@ def compare(bare, grove):
             found += of_status(name, b, g)
         elif name == "output":
             found += of_output(b, g, notes)
-        else:
-            found += of_counts(name, b, g)
+    counted = ([run for run in runs if run.requests is not None and run.tool not in TIMED] for runs in (bare, grove))
+    found += of_counts(*counted)
     for name in dict.fromkeys(name for run in [*bare, *grove] for name in run.errors):
         b, g = ([run.errors.get(name, 0) for run in runs if run.tool] for runs in (bare, grove))
         if b and g:

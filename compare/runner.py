@@ -233,8 +233,6 @@ class Runner:
             run.tool, run.advice, run.requests = found.tool, found.advice, found.requests
             run.figures.update(found.measures)
             run.errors.update(found.errors)
-            if found.requests is not None:
-                run.answers["requests answered"] = found.requests
         elif process.status == 0:
             digest = hashlib.sha256(out.encode(errors="surrogateescape")).hexdigest()
             run.answers["output"] = out if len(out) <= MUCH else f"sha256 {digest}"
