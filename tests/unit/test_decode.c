@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #endif
 #include "arch/x86_64/find.h"
+#include "tools.h"
 #include <link.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,11 +15,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
-#endif
 
 #define LONGEST 15
 

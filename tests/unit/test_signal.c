@@ -490,8 +490,6 @@ static void test_bad_pointers(void **state)
 	char mine[8] = "1234567", back[8];
 
 	(void)state;
-	if (RUNNING_ON_VALGRIND)
-		skip();		/* it would be told of every fault, and they are on purpose */
 	world_takes_faults();
 	munmap(page + GR_PAGE, GR_PAGE);
 	for (size_t i = 0; i < GR_LENGTH(bad); i++) {
@@ -515,8 +513,6 @@ static void test_bad_pointers(void **state)
 static void test_green_calls_with_bad_pointers(void **state)
 {
 	(void)state;
-	if (RUNNING_ON_VALGRIND)
-		skip();
 	world_takes_faults();
 	assert_int_equal(green_rt_sigprocmask(SIG_SETMASK, (void *)8, NULL, 8), -EFAULT);
 	assert_int_equal(green_rt_sigprocmask(SIG_SETMASK, NULL, (void *)8, 8), -EFAULT);

@@ -25,6 +25,7 @@
 #include "raw.h"
 #include "sched.h"
 #include "signal.h"
+#include "tools.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,13 +34,6 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
-#define VALGRIND_STACK_REGISTER(lo, hi) 0
-#define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
-#endif
 
 #define WORLD_STACK	(128 * 1024)
 #define WORLD_HUB_STACK	(256 * 1024 - GR_PAGE)		/* HUB_STACK of hub.c, its guard left out */
