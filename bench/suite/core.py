@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 ROUNDS = 5
 PATIENCE = 10           # one measurement may take so many times what was planned for it,
-LEAST_PATIENCE = 5      # or so many seconds
+LEAST_PATIENCE = 5      # or so many seconds, unless its side says otherwise
 OVERTIME = {"quick": 1.5, "full": 3}        # of what a bench may take: then it ends also with fewer rounds
 LEAST = 0.25            # of its share: what a bench may take whatever those before it took
 
@@ -44,10 +44,13 @@ HERE = "{here}"
 
 @dataclasses.dataclass
 class Side:
-    """@measure: quick -> {figure: value}.  @prepare, if there is one, is told first how long a measurement should take."""
+    """@measure: quick -> {figure: value}.  @prepare, if there is one, is told first how long a measurement should take.
+    @patience: seconds that either may take whatever was planned.
+    """
     measure: Callable[[bool], dict]
     about: str = ""
     prepare: Callable[[float], None] | None = None
+    patience: float = LEAST_PATIENCE
 
 
 @dataclasses.dataclass
@@ -162,10 +165,11 @@ class Run:
     def attempt(self, name, what):
         """Runs what(side); a side that cannot is left out from now on, of the rounds before as well, so all rounds are whole."""
         say_progress(f"{self.bench.name}: round {len(self.rounds)}, {name}")
-        begin, patience = time.monotonic(), max(self.planned * PATIENCE, LEAST_PATIENCE)
+        side, begin = self.sides[name], time.monotonic()
+        patience = max(self.planned * PATIENCE, side.patience)
         try:
             with Alarm(patience):
-                return what(self.sides[name])
+                return what(side)
         except Missing as why:
             self.missing[name] = str(why)
         except Failed as why:

@@ -94,6 +94,8 @@ def cpu_goals(connections):
 
 # --- system calls ------------------------------------------------------------------------------------------------------------
 
+PATIENCE_TRACED = 30        # seconds: under strace each system call takes some switches, and GNU Pth makes many
+
 
 class Traced:
     """Counts the system calls of a process and its threads by strace while the block lasts.  Not to be timed."""
@@ -126,7 +128,7 @@ class CallsSide(EchoSide):
     """Two loads of different length: the difference is free of what it takes to start, to connect and to end."""
     def __init__(self, name):
         super().__init__(name, 1)
-        self.measure, self.prepare = self.count, None
+        self.measure, self.prepare, self.patience = self.count, None, PATIENCE_TRACED
 
     def calls_each(self, connections, few, many):
         self.connections, calls = connections, []
