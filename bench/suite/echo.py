@@ -11,6 +11,7 @@ import tempfile
 import time
 
 from suite.core import HERE, Bench, Failed, Goal, Missing, Side
+from suite.memory import field, kernel_kb
 from suite.programs import GROVE, LEAN, LEAN_ABOUT, LOAD_CORE, SERVER_CORE, Server, built, peer_program, values
 
 IDLE_COUNT, QUICK_IDLE_COUNT = 5000, 1000
@@ -156,15 +157,9 @@ CALLS = Bench("echo_calls", "system calls for each echo: one connection, so that
 # --- memory ------------------------------------------------------------------------------------------------------------------
 
 
-def field(path, name):
-    with open(path, encoding="utf-8") as file:
-        return int(re.search(rf"^{name}:\s+(\d+)", file.read(), re.M)[1])
-
-
 def memory_of(pid):
     """KB: resident, of page tables, and in the kernel, which has an account for the whole system only."""
-    return [field(f"/proc/{pid}/smaps_rollup", "Pss"), field(f"/proc/{pid}/status", "VmPTE"),
-            field("/proc/meminfo", "KernelStack") + field("/proc/meminfo", "SUnreclaim")]
+    return [field(f"/proc/{pid}/smaps_rollup", "Pss"), field(f"/proc/{pid}/status", "VmPTE"), kernel_kb()]
 
 
 class Idle:
