@@ -68,7 +68,7 @@ def values(command, **how):
     """Runs it and reads its `name value` lines."""
     out = run(command, **how)
     try:
-        return {name: float(value) for name, value in (line.split()[:2] for line in out.splitlines())}
+        return {name: float(value) + 0.0 for name, value in (line.split()[:2] for line in out.splitlines())}      # no -0
     except ValueError:
         raise Failed(f"not to be understood, from {' '.join(command)}: {out[:300]}") from None
 

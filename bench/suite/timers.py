@@ -30,7 +30,8 @@ def late(us, others):
                      "api": program("bench/sleepers", "late", **how), "grove": under_grove("bench/thread_timers", "late", **how),
                      "threads": program("bench/thread_timers", "late", about="kernel threads", **how),
                      "libev": program("bench/libev", "late", about="callbacks by hand", **how),
-                     **{side: peer(name, "late", **how) for side, name in (("st", "st"), ("pth", "pth"), ("fiber", "fiber"),
+                     "st": peer("st", "late", about="computes while less than a millisecond is left, as it waits by poll", **how),
+                     **{side: peer(name, "late", **how) for side, name in (("pth", "pth"), ("fiber", "fiber"),
                                                                            ("go", "goroutines"), ("gevent", "by_gevent"))}},
                  goals=goals)
 
