@@ -27,12 +27,15 @@ def verdict(goal):
     return {None: "not measured", True: "met", False: "missed"}[goal["met"]]
 
 
-def shown(goal, one=number):
-    """The median, and the least and greatest."""
+def shown(goal):
+    """The median, and the least and greatest; the median in full where it misses the limit by less than is seen otherwise."""
     if goal["median"] is None:
         return "-"
     unit = f" {goal['unit']}" if goal["unit"] else ""
-    return f"{one(goal['median'])}{unit} ({one(goal['from'])} to {one(goal['to'])})"
+    median = number(goal["median"])
+    if goal["met"] is False and median == number(goal["limit"]):
+        median = f"{goal['median']:.5g}"
+    return f"{median}{unit} ({number(goal['from'])} to {number(goal['to'])})"
 
 
 def rows(result):
