@@ -77,8 +77,10 @@ int main(void)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
 
-	if (!kernel_drops(&event))
+	if (!kernel_drops(&event)) {
+		say("this kernel keeps the signal that is pending of a timer");
 		return 77;
+	}
 	test("SIGUSR1", &event);
 	event.sigev_signo = SIGRTMIN + 1;
 	test("a real-time signal", &event);
