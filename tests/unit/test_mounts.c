@@ -68,6 +68,15 @@ static void test_kinds(void **state)
 	assert_int_equal(gr_mounts_type(0), GR_SPEED_SLOW);
 }
 
+/* In a chroot the mount that @path lies on is in nobody's list, unless it begins there. */
+static bool listed(const char *path)
+{
+	struct statx st;
+
+	assert_int_equal(statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &st), 0);
+	return st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
 static void test_here(void **state)
 {
 	struct stat st;
@@ -82,8 +91,12 @@ static void test_here(void **state)
 	assert_int_equal(gr_mounts_dev(st.st_dev), GR_SPEED_PSEUDO);
 	assert_int_equal(gr_mounts_fd(mem), GR_SPEED_NEW);
 	assert_int_equal(gr_mounts_fd(-1), GR_SPEED_NEW);
-	assert_int_equal(statfs(".", &fs), 0);
-	assert_int_equal(speed_of("."), gr_mounts_type((unsigned long)fs.f_type));
+	if (listed("/")) {
+		assert_int_equal(statfs("/", &fs), 0);
+		assert_int_equal(speed_of("/"), gr_mounts_type((unsigned long)fs.f_type));
+	} else {
+		assert_int_equal(speed_of("/"), GR_SPEED_NEW);
+	}
 	close(mem);
 }
 
