@@ -109,8 +109,14 @@ static long park(struct gr_greenlet *g, uint64_t set, gr_time deadline)
 static long take(uint64_t set, siginfo_t *ret_info)
 {
 	static const struct timespec none;
+	long sig;
 
-	return gr_signal_take(set, ret_info) ? ret_info->si_signo : raw(SYS_rt_sigtimedwait, &set, ret_info, &none, 8);
+	if (gr_signal_take(set, ret_info))
+		return ret_info->si_signo;
+	sig = raw(SYS_rt_sigtimedwait, &set, ret_info, &none, 8);
+	if (sig > 0)
+		gr_signal_timer_told(ret_info);
+	return sig;
 }
 
 /* GR_SIG_INTERRUPT never waits in the kernel: those with lower numbers that do are before it. */
