@@ -209,6 +209,22 @@ static void deliver_more(struct gr_carrier *c, ucontext_t *uc)
 }
 
 /*
+ * What is to interrupt a handler before its first instruction; leaves c->inside as @inside.  What comes between the last look and the way out
+ * is seen to as well: the handler may wait for it without making a call, and of a timer's the kernel keeps the next.
+ */
+static void deliver_before(struct gr_carrier *c, uint32_t inside)
+{
+	bool restart;
+	int n = 0;
+
+	do {
+		c->inside = GR_INSIDE;
+		n += 1 + gr_signal_deliver(&restart);
+		c->inside = inside;
+	} while (GR_UNLIKELY(inside == GR_OUTSIDE && c->signals_collected != c->signals_arrived) && n < AT_ONCE);
+}
+
+/*
  * The program's handler, on the stack and in the signal frame the kernel made.  Signals are blocked here, open in the handler.  In the
  * frame the handler finds the mask of its greenlet, and may change it; the signal return finds there what the kernel is to block.
  * As in the kernel, what else is pending interrupts the handler before its first instruction: so the last one runs first.
@@ -221,7 +237,6 @@ static void run_handler(int sig, siginfo_t *info, ucontext_t *uc, uint32_t insid
 	uint64_t back = g->sigmask;
 	uint32_t was = c->inside;
 	stack_t kernels = gr_signal_stack_enter(g, uc);
-	bool restart;
 
 	c->inside = GR_INSIDE;
 	c->kernel_mask = ALL_SIGNALS;
@@ -230,8 +245,7 @@ static void run_handler(int sig, siginfo_t *info, ucontext_t *uc, uint32_t insid
 		gr_signal_reset(sig);
 	gr_signal_mask_of(g, back | a.mask | (a.flags & SA_NODEFER ? 0 : GR_SIGBIT(sig)));
 	gr_signal_apply();
-	gr_signal_deliver(&restart);
-	c->inside = inside;
+	deliver_before(c, inside);
 	a.handler(sig, info, uc);
 	gr_signal_block_all();
 	c->inside = was;
