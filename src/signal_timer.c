@@ -43,6 +43,11 @@ static struct timer *find(int id)
 	return NULL;
 }
 
+static struct timer *find_by(const siginfo_t *info)
+{
+	return info->si_code == SI_TIMER ? find(info->si_timerid) : NULL;
+}
+
 static void put(struct timer timer)
 {
 	size_t i = (size_t)timer.id & (t.size - 1);
@@ -158,14 +163,14 @@ int gr_signal_timer_overrun(int id)
 
 int gr_signal_timer_target(const siginfo_t *info)
 {
-	struct timer *timer = info->si_code == SI_TIMER ? find(info->si_timerid) : NULL;
+	struct timer *timer = find_by(info);
 
 	return timer && timer->tid != PROCESS && timer->sig == info->si_signo ? timer->tid : 0;
 }
 
 bool gr_signal_timer_merged(const siginfo_t *info)
 {
-	struct timer *timer = info->si_code == SI_TIMER ? find(info->si_timerid) : NULL;
+	struct timer *timer = find_by(info);
 
 	if (!timer || timer->tid == PROCESS)
 		return false;
@@ -180,7 +185,7 @@ bool gr_signal_timer_merged(const siginfo_t *info)
 
 void gr_signal_timer_told(siginfo_t *info)
 {
-	struct timer *timer = info->si_code == SI_TIMER ? find(info->si_timerid) : NULL;
+	struct timer *timer = find_by(info);
 
 	if (!timer)
 		return;
@@ -191,7 +196,7 @@ void gr_signal_timer_told(siginfo_t *info)
 
 void gr_signal_timer_handled(const siginfo_t *info)
 {
-	struct timer *timer = info->si_code == SI_TIMER ? find(info->si_timerid) : NULL;
+	struct timer *timer = find_by(info);
 
 	if (timer)
 		timer->overrun = info->si_overrun;
@@ -199,7 +204,7 @@ void gr_signal_timer_handled(const siginfo_t *info)
 
 void gr_signal_timer_unqueued(const siginfo_t *info)
 {
-	struct timer *timer = info->si_code == SI_TIMER ? find(info->si_timerid) : NULL;
+	struct timer *timer = find_by(info);
 
 	if (timer)
 		timer->queued = false;
