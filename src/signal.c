@@ -631,7 +631,8 @@ void gr_signal_exec_begins(void)
 {
 	struct gr_carrier *c = gr_carrier();
 
-	gr_signal_collect();
+	gr_signal_block_all();		/* what comes from now on is the new program's */
+	gr_signal_collect_closed();
 	s.lent_set = c->current->sigmask;
 	s.lent = gr_signal_lend(s.lent_set);
 	gr_signal_nobodys_to_kernel();

@@ -23,6 +23,7 @@ int gr_signal_deliver(bool *ret_restart);
 
 /* Hand the signals that arrived while the runtime was inside to their greenlets, and wake those. */
 void gr_signal_collect(void);
+void gr_signal_collect_closed(void);		/* with everything blocked, and left so */
 
 /* What is pending here for @g, and for the process; the first of @set pending for the current greenlet or the process, taken out. */
 uint64_t gr_signal_pending_set(struct gr_greenlet *g);

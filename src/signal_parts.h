@@ -88,7 +88,6 @@ extern bool gr_signal_full;			/* there is no room for arrivals: the kernel block
 extern uint64_t gr_signal_held;			/* a timer's that have arrived: the kernel is to keep the next one until these are collected */
 extern uint64_t gr_signal_exact_now;		/* of these the kernel blocks just what the current greenlet does, whatever arrives */
 bool gr_signal_note(const siginfo_t *info, int tid);		/* from the handler: true: no more until the next gr_signal_collect() */
-void gr_signal_collect_closed(void);		/* gr_signal_collect() with everything blocked, and left so */
 void gr_signal_queue_fork_child(struct gr_greenlet *self);
 void gr_signal_forget_later(int sig);		/* from any thread */
 

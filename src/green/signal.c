@@ -265,7 +265,7 @@ long green_timer_settime(int id, int flags, const struct itimerspec *at, struct 
 	if (gr_preempt_is_timer(id))
 		return -EINVAL;
 	gr_signal_block_all();		/* what comes from now on is the new time's */
-	gr_signal_collect();
+	gr_signal_collect_closed();
 	r = raw(SYS_timer_settime, id, flags, at, was);
 	if (r == 0)
 		gr_signal_timer_set(id);
