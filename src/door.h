@@ -16,7 +16,7 @@ GR_EXPORT long gr_call_cancel(long nr, long a, long b, long c, long d, long e, l
 /* The same for @nr with a green call, which is made whether the program's calls are green or not.  On a greenlet, outside. */
 long gr_call_green_cancel(long nr, long a, long b, long c, long d, long e, long f);
 
-/* What these two, in gate.c, leave to door.c: not a greenlet's call, or one that has been cancelled. */
+/* What these two, in gate.c, leave to door.c: not a greenlet's call, one that has been cancelled, or --audit. */
 long gr_call_cancel_odd(bool green, long nr, long a, long b, long c, long d, long e, long f);
 
 /* pthread_cancel(@thread) has succeeded. */

@@ -304,7 +304,8 @@ long gr_call_green(long nr, long a, long b, long d, long e, long f, long g)
 	return on_greenlet(c) ? green_call(c, nr, (long[]){ g, f, e, d, b, a }) : gr_call(nr, a, b, d, e, f, g);
 }
 
-/* Through a name door: in its own copy of plain_call(), as seven arguments are not passed on for nothing. */
+/* Through a name door: in its own copy of plain_call(), as seven arguments are not passed on for nothing.  No clone comes this way, so there is
+ * no GR_CALL_RAW. */
 static inline __attribute__((always_inline)) long door_call(struct gr_carrier *c, long nr, long a, long b, long d, long e, long f, long g)
 {
 	struct gr_greenlet *me = c->current;
@@ -327,26 +328,26 @@ static bool was_cancelled(const struct gr_carrier *c, long r)
 	return GR_UNLIKELY(r == -EINTR && c->current->cancel && !c->current->cancel_off);
 }
 
-long gr_call_cancel(long nr, long a, long b, long d, long e, long f, long g)
+/* @green: the call is, whether the program's calls are or not */
+static inline __attribute__((always_inline)) long call_cancel(bool green, long nr, long a, long b, long d, long e, long f, long g)
 {
 	struct gr_carrier *c = gr_carrier();
 	long r;
 
-	if (GR_UNLIKELY(!is_green(c, nr) || !on_greenlet(c) || !is_plain(c)))
-		return gr_call_cancel_odd(false, nr, a, b, d, e, f, g);
+	if (GR_UNLIKELY(!(green || is_green(c, nr)) || !on_greenlet(c) || !is_plain(c)))
+		return gr_call_cancel_odd(green, nr, a, b, d, e, f, g);
 	r = door_call(c, nr, a, b, d, e, f, g);
-	return was_cancelled(c, r) ? gr_call_cancel_odd(false, nr, a, b, d, e, f, g) : r;
+	return was_cancelled(c, r) ? gr_call_cancel_odd(green, nr, a, b, d, e, f, g) : r;
+}
+
+long gr_call_cancel(long nr, long a, long b, long d, long e, long f, long g)
+{
+	return call_cancel(false, nr, a, b, d, e, f, g);
 }
 
 long gr_call_green_cancel(long nr, long a, long b, long d, long e, long f, long g)
 {
-	struct gr_carrier *c = gr_carrier();
-	long r;
-
-	if (GR_UNLIKELY(!on_greenlet(c) || !is_plain(c)))
-		return gr_call_cancel_odd(true, nr, a, b, d, e, f, g);
-	r = door_call(c, nr, a, b, d, e, f, g);
-	return was_cancelled(c, r) ? gr_call_cancel_odd(true, nr, a, b, d, e, f, g) : r;
+	return call_cancel(true, nr, a, b, d, e, f, g);
 }
 
 _Static_assert(offsetof(struct gr_regs, rdi) == offsetof(struct gr_regs, r9) + 5 * sizeof(long), "the arguments in one row");
