@@ -32,17 +32,16 @@ static void stop(struct grove_timeout *t)
 	errno = err;
 }
 
-/* @waits: it may; where the descriptor is non-blocking or has SO_RCVTIMEO, what counts is our timeout */
-static inline long until_done(bool waits, unsigned event, long nr, int fd, long b, long c, long d, long e, long f)
+/* @r: what the first try has returned; @waits: it may; where the descriptor is non-blocking or has SO_RCVTIMEO, what counts is our timeout */
+static long until_done(long r, bool waits, unsigned event, long nr, int fd, long b, long c, long d, long e, long f)
 {
-	long r;
-
-	do {
-		r = gr_call_green_cancel(nr, fd, b, c, d, e, f);
-		if (GR_UNLIKELY(r == -EAGAIN) && waits)
+	for (;;) {
+		if (r == -EAGAIN && waits)
 			r = grove_wait_either(fd, event, GROVE_FOREVER) < 0 ? -errno : -EINTR;
-	} while (GR_UNLIKELY(r == -EINTR));
-	return r;
+		if (r != -EINTR)
+			return r;
+		r = gr_call_green_cancel(nr, fd, b, c, d, e, f);
+	}
 }
 
 static long in_scope(int64_t timeout, unsigned event, long nr, int fd, long b, long c, long d, long e, long f)
@@ -52,21 +51,26 @@ static long in_scope(int64_t timeout, unsigned event, long nr, int fd, long b, l
 
 	if (grove_timeout_start(&t, timeout) < 0)
 		return -errno;
-	r = until_done(timeout != 0, event, nr, fd, b, c, d, e, f);
+	r = until_done(gr_call_green_cancel(nr, fd, b, c, d, e, f), timeout != 0, event, nr, fd, b, c, d, e, f);
 	return r == -ETIMEDOUT && timeout == 0 && grove_timeout_expired(&t) ? -EAGAIN : r;
 }
 
 long gr_net_call_within(int64_t timeout, unsigned event, long nr, int fd, long b, long c, long d, long e, long f)
 {
-	return timeout == GROVE_FOREVER ? until_done(true, event, nr, fd, b, c, d, e, f) : in_scope(timeout, event, nr, fd, b, c, d, e, f);
+	if (timeout != GROVE_FOREVER)
+		return in_scope(timeout, event, nr, fd, b, c, d, e, f);
+	return until_done(gr_call_green_cancel(nr, fd, b, c, d, e, f), true, event, nr, fd, b, c, d, e, f);
 }
 
 /* The same for the calls that come most often, nearly all of which are done with the first try. */
 static inline __attribute__((always_inline)) long quick_call_within(int64_t timeout, unsigned event, long nr, int fd, long b, long c, long d)
 {
-	long r = GR_LIKELY(timeout == GROVE_FOREVER) ? gr_call_green_cancel(nr, fd, b, c, d, 0, 0) : -EINTR;
+	long r;
 
-	return GR_UNLIKELY(r == -EINTR || r == -EAGAIN) ? gr_net_call_within(timeout, event, nr, fd, b, c, d, 0, 0) : r;
+	if (GR_UNLIKELY(timeout != GROVE_FOREVER))
+		return in_scope(timeout, event, nr, fd, b, c, d, 0, 0);
+	r = gr_call_green_cancel(nr, fd, b, c, d, 0, 0);
+	return GR_UNLIKELY(r == -EINTR || r == -EAGAIN) ? until_done(r, true, event, nr, fd, b, c, d, 0, 0) : r;
 }
 
 /* --- addresses -------------------------------------------------------------------------------------------------------------- */
