@@ -86,9 +86,9 @@ struct gr_waiter {
  * NULL when @fd is not open (the kernel then says EBADF by itself) or no memory. */
 struct gr_fd *gr_fd_get(int fd);
 
-/* The entry if there is one; never makes or looks. */
-extern struct gr_fd *gr_fd_chunks[GR_FD_MAX / GR_FD_CHUNK];
+extern struct gr_fd *gr_fd_chunks[GR_FD_MAX / GR_FD_CHUNK];	/* the table; NULL: nothing in that part of it yet */
 
+/* The entry if there is one; never makes or looks. */
 static inline struct gr_fd *gr_fd_peek(int fd)
 {
 	struct gr_fd *chunk = GR_LIKELY((unsigned)fd < GR_FD_MAX) ? gr_fd_chunks[(unsigned)fd / GR_FD_CHUNK] : NULL;
