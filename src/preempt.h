@@ -33,7 +33,7 @@ void gr_preempt_needed(struct gr_carrier *c);
 /* Is @id the timer?  The program must not see it. */
 bool gr_preempt_is_timer(int id);
 
-/* Is this signal a tick?  If so, for gr_signal_own(): the kernel's context of the code it has interrupted, on the carrier. */
+/* Is this signal a tick?  If so, for own_entry() in signal.c: the kernel's context of the code it has interrupted, on the carrier. */
 bool gr_preempt_is_tick(const siginfo_t *info);
 void gr_preempt_tick(ucontext_t *uc);
 
