@@ -132,6 +132,10 @@ uintptr_t gr_asker(void);
 
 #define GR_AT_ONCE	0		/* a deadline: do not wait */
 
+/* Stops it, if it was started; for cleanup: errno stays. */
+struct grove_timeout;
+void gr_timeout_end(struct grove_timeout *t);
+
 /* What a timeout of the API means as a deadline; false: EINVAL. */
 bool gr_until_time(int64_t timeout, gr_time *ret_deadline);
 

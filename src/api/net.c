@@ -24,14 +24,6 @@
 
 /* --- calls ------------------------------------------------------------------------------------------------------------------ */
 
-static void stop(struct grove_timeout *t)
-{
-	int err = errno;
-
-	grove_timeout_stop(t);
-	errno = err;
-}
-
 /* @r: what the first try has returned; @waits: it may; where the descriptor is non-blocking or has SO_RCVTIMEO, what counts is our timeout */
 static long until_done(long r, bool waits, unsigned event, long nr, int fd, long b, long c, long d, long e, long f)
 {
@@ -46,7 +38,7 @@ static long until_done(long r, bool waits, unsigned event, long nr, int fd, long
 
 static long in_scope(int64_t timeout, unsigned event, long nr, int fd, long b, long c, long d, long e, long f)
 {
-	struct grove_timeout t __attribute__((cleanup(stop))) = { { 0 } };
+	struct grove_timeout t __attribute__((cleanup(gr_timeout_end))) = { { 0 } };
 	long r;
 
 	if (grove_timeout_start(&t, timeout) < 0)
@@ -480,7 +472,7 @@ static int dial(const char *address)
 
 int grove_dial(const char *address, int64_t timeout)
 {
-	struct grove_timeout t __attribute__((cleanup(stop))) = { { 0 } };
+	struct grove_timeout t __attribute__((cleanup(gr_timeout_end))) = { { 0 } };
 	int fd;
 
 	GR_ANYWHERE(-1, grove_dial, address, timeout);
@@ -533,7 +525,7 @@ static int send_parts(int64_t timeout, int fd, const char *p, size_t len)
 
 static int send_within(int64_t timeout, int fd, const char *p, size_t len)
 {
-	struct grove_timeout t __attribute__((cleanup(stop))) = { { 0 } };
+	struct grove_timeout t __attribute__((cleanup(gr_timeout_end))) = { { 0 } };
 
 	return grove_timeout_start(&t, timeout) < 0 ? -1 : send_parts(GROVE_FOREVER, fd, p, len);
 }

@@ -311,7 +311,7 @@ int grove_server_stop(grove_server *server, int64_t grace)
 
 static int stop_shielded(struct grove_server *s)
 {
-	struct grove_timeout t __attribute__((cleanup(gr_server_unshield))) = { { 0 } };
+	struct grove_timeout t __attribute__((cleanup(gr_timeout_end))) = { { 0 } };
 	gr_time deadline;
 
 	gr_until(s->attr.grace, &deadline);

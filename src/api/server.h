@@ -64,7 +64,6 @@ void gr_visit_sweep(void);					/* those whose greenlet never began */
 int gr_server_start_accepting(struct grove_server *s);
 void gr_server_stop_accepting(struct grove_server *s);
 void gr_server_forget_acceptor(struct grove_server *s);
-void gr_server_unshield(struct grove_timeout *t);		/* for cleanup; leaves errno alone */
 
 /* --- server_socket.c -------------------------------------------------------------------------------------------------------- */
 

@@ -145,18 +145,10 @@ int gr_server_start_accepting(struct grove_server *s)
 	return gr_leave(0);
 }
 
-void gr_server_unshield(struct grove_timeout *t)
-{
-	int err = errno;
-
-	grove_timeout_stop(t);
-	errno = err;
-}
-
 /* Its end is waited for in any case: what it has accepted is somebody's by then. */
 void gr_server_stop_accepting(struct grove_server *s)
 {
-	struct grove_timeout t __attribute__((cleanup(gr_server_unshield))) = { { 0 } };
+	struct grove_timeout t __attribute__((cleanup(gr_timeout_end))) = { { 0 } };
 	struct grove_greenlet *g = s->acceptor;
 
 	if (!s->accepting)

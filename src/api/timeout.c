@@ -74,6 +74,14 @@ int grove_timeout_stop(struct grove_timeout *t)
 	return gr_leave(i->cancelled ? 2 : i->expired ? 1 : 0);
 }
 
+void gr_timeout_end(struct grove_timeout *t)
+{
+	int err = errno;
+
+	grove_timeout_stop(t);
+	errno = err;
+}
+
 int grove_timeout_reschedule(struct grove_timeout *t, int64_t ns)
 {
 	if (ns < 0)
