@@ -178,8 +178,7 @@ static long try_shared(uint32_t *word)
 	return is_main() ? raw(SYS_futex, word, FUTEX_TRYLOCK_PI, 0, 0, 0, 0) : try_unknown(word);
 }
 
-/* The kernel knew no such owner, or not who was it meanwhile: @was, if nobody else.  If it is one of ours that has no stand-in, its unlocking
- * tells. */
+/* The kernel did not know the owner: @was, unless another has come meanwhile.  If it is one of ours that has no stand-in, its unlocking tells. */
 static long wait_for_unknown(uint32_t *word, uint32_t was, gr_time deadline)
 {
 	uint32_t v = get(word);
