@@ -438,7 +438,7 @@ static bool wake_first(struct gr_list *waiters)
 		w = gr_list_first(waiters, struct gr_waiter, link);
 		gr_list_del(&w->link);
 		w->ready = true;
-		if (gr_wake(w->g, 0))
+		if (gr_wake_soon(w->g, 0))
 			return true;
 	}
 	return false;

@@ -128,11 +128,9 @@ static bool finish(struct gr_carrier *c, long *r)
 	int ran = 0;
 
 	me->restore_mask = 0;		/* ours to see to: a handler may make such a call itself, or never come back */
-	if (c->todo & GR_TODO_YIELD)
-		c->since_hub = GR_HUB_EVERY;
 	if (c->budget <= 0 || (c->todo & GR_TODO_YIELD)) {
 		c->budget = 1;
-		gr_yield();
+		gr_give_way();
 	}
 	if (c->todo & GR_TODO_SIGNAL) {
 		c->todo &= ~GR_TODO_SIGNAL;

@@ -7,6 +7,7 @@
 #include "hub.h"
 #include "offload.h"
 #include "raw.h"
+#include "share.h"
 #include "signal.h"
 #include <string.h>
 #include <time.h>
@@ -34,11 +35,11 @@ static long make_timer(struct gr_carrier *c)
 	return raw(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &ev, &p.timer);
 }
 
-static long set_timer(gr_time every)
+static long set_timer(gr_time interval)
 {
 	struct itimerspec at;
 
-	gr_to_timespec(every, &at.it_interval);
+	gr_to_timespec(interval, &at.it_interval);
 	at.it_value = at.it_interval;
 	return raw(SYS_timer_settime, p.timer, 0, &at, 0);
 }
@@ -46,6 +47,11 @@ static long set_timer(gr_time every)
 bool gr_preempt_is_timer(int id)
 {
 	return p.made && id == p.timer;
+}
+
+static gr_time every(void)
+{
+	return p.slice ? p.slice : GR_SLICE;
 }
 
 void gr_preempt_needed(struct gr_carrier *c)
@@ -56,7 +62,7 @@ void gr_preempt_needed(struct gr_carrier *c)
 		r = make_timer(c);
 	if (r == 0) {
 		p.made = true;
-		r = set_timer(p.slice ? p.slice : GR_SLICE);
+		r = set_timer(every());
 	}
 	c->tick = r == 0 ? GR_TICK_ON : GR_TICK_OFF;
 	if (r < 0) {
@@ -64,6 +70,12 @@ void gr_preempt_needed(struct gr_carrier *c)
 		gr_warn("no timer for threads that compute (is the limit of pending signals, ulimit -i, exhausted?): one that does keeps the "
 			"others waiting", r);
 	}
+}
+
+void gr_preempt_anew(struct gr_carrier *c)
+{
+	if (c->tick == GR_TICK_ON)
+		set_timer(every());
 }
 
 static void rest(struct gr_carrier *c, uint8_t tick)
@@ -148,9 +160,8 @@ static void give_way(struct gr_carrier *c, ucontext_t *uc)
 	c->kernel_mask = ~0ull;
 	c->parted = true;
 	c->left_lent = lent != NULL;
-	c->since_hub = GR_HUB_EVERY;		/* what came from outside is to be seen, too */
 	c->stats.preempted++;
-	gr_yield();
+	gr_give_way();
 	c->parted = c->left_lent = false;	/* nobody else has run */
 	me->regs = regs;
 	gr_signal_block_all();
@@ -176,7 +187,7 @@ void gr_preempt_tick(ucontext_t *uc)
 
 	if (GR_UNLIKELY(p.watch != NULL))
 		show(c, uc);
-	if (!p.slice || c->tick != GR_TICK_ON || c->current == c->hub)
+	if (!p.slice || c->tick != GR_TICK_ON || c->current == c->hub || gr_share_spares(c, p.slice))
 		return;
 	if (c->inside) {
 		__atomic_fetch_or(&c->todo, GR_TODO_YIELD, __ATOMIC_RELAXED);

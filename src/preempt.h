@@ -30,6 +30,9 @@ void gr_preempt_ask(gr_time slice);
 /* carrier->tick is GR_TICK_IDLE, and somebody may want to run while the current greenlet, or the next, computes. */
 void gr_preempt_needed(struct gr_carrier *c);
 
+/* The next tick is a whole slice from now. */
+void gr_preempt_anew(struct gr_carrier *c);
+
 /* Is @id the timer?  The program must not see it. */
 bool gr_preempt_is_timer(int id);
 

@@ -7,6 +7,7 @@
 #include "hub.h"
 #include "preempt.h"
 #include "raw.h"
+#include "share.h"
 #include "signal.h"
 #include "threads.h"
 #include <errno.h>
@@ -218,7 +219,7 @@ static void prefetch_next(struct gr_carrier *c)
 		__asm__ volatile("prefetcht0 %0" : : "m"(sp[64 * line]));
 }
 
-static __attribute__((noinline, cold)) void make_hub(struct gr_carrier *c)
+static void make_hub(struct gr_carrier *c)
 {
 	if (gr_hub_start() < 0)
 		gr_die("no memory for the hub", ENOMEM);
@@ -240,11 +241,8 @@ static struct gr_greenlet *pop(struct gr_carrier *c)
  * a descriptor whose waiter has not come to read yet would be reported again, to nobody.  Nor need it look as soon as it comes to the
  * front: once its place has passed, it runs when nobody is ready, or GR_HUB_EVERY switches after its last turn.
  */
-static struct gr_greenlet *pick(struct gr_carrier *c)
+static inline struct gr_greenlet *pick_in_order(struct gr_carrier *c)
 {
-	if (GR_UNLIKELY(!c->hub))
-		make_hub(c);
-	c->since_hub++;
 	while (!gr_list_empty(&c->ready) && GR_LIKELY(c->since_hub < GR_HUB_EVERY || !c->hub_passed)) {
 		struct gr_greenlet *g = pop(c);
 
@@ -255,6 +253,26 @@ static struct gr_greenlet *pick(struct gr_carrier *c)
 	c->since_hub = 0;
 	c->hub_passed = false;
 	return c->hub;
+}
+
+static __attribute__((noinline, cold)) struct gr_greenlet *pick_sharing(struct gr_carrier *c)
+{
+	struct gr_greenlet *g;
+
+	if (!c->hub)
+		make_hub(c);
+	g = gr_share_next(c);
+	if (!g) {
+		g = pick_in_order(c);
+		gr_share_begins(c, g);
+	}
+	return g;
+}
+
+static struct gr_greenlet *pick(struct gr_carrier *c)
+{
+	c->since_hub++;
+	return GR_UNLIKELY(c->sharing) ? pick_sharing(c) : pick_in_order(c);
 }
 
 /* In a call through the gate the caller's vector registers are not ours to use. */
@@ -330,20 +348,32 @@ int gr_park(const char *waits, gr_time deadline, unsigned flags)
 	return g->result;
 }
 
-bool gr_wake(struct gr_greenlet *g, int result)
+static inline bool wake_into(struct gr_carrier *c, struct gr_list *queue, struct gr_greenlet *g, int result)
 {
-	struct gr_carrier *c = gr_carrier();
-
 	if (g->state != GR_PARKED)
 		return false;
 	g->state = GR_READY;
 	g->result = result;
 	if (g->timer.pos)
 		gr_timer_del(&c->timers, &g->timer);
-	gr_list_push(&c->ready, &g->run);
+	gr_list_push(queue, &g->run);
 	if (GR_UNLIKELY(c->tick == GR_TICK_IDLE) && c->current != c->hub)
 		gr_preempt_needed(c);
 	return true;
+}
+
+bool gr_wake(struct gr_greenlet *g, int result)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	return wake_into(c, &c->ready, g, result);
+}
+
+bool gr_wake_soon(struct gr_greenlet *g, int result)
+{
+	struct gr_carrier *c = gr_carrier();
+
+	return wake_into(c, GR_UNLIKELY(c->sharing) ? &c->share.soon : &c->ready, g, result);
 }
 
 bool gr_others_ready(void)
@@ -351,6 +381,8 @@ bool gr_others_ready(void)
 	struct gr_carrier *c = gr_carrier();
 	struct gr_list *first = c->ready.next;
 
+	if (!gr_list_empty(&c->share.soon))
+		return true;
 	return first != &c->ready && !(c->hub && first == &c->hub->run && first->next == &c->ready);
 }
 
@@ -400,6 +432,7 @@ int gr_start(void)
 	c->pid = (int)raw(SYS_getpid);
 	c->tid = (int)raw(SYS_gettid);
 	gr_list_init(&c->ready);
+	gr_share_start(c);
 	gr_list_init(&c->all);
 	gr_list_init(&c->idlers);
 	gr_greenlet_init(&main_greenlet, gr_arch_fs(), c->tid);
@@ -445,6 +478,7 @@ void gr_sched_fork_child(void)
 			record_free(g);
 	}
 	gr_list_init(&c->ready);
+	gr_share_start(c);
 	c->hub_passed = false;
 	gr_list_init(&c->all);
 	gr_list_push(&c->all, &self->all);

@@ -33,7 +33,7 @@ struct gr_greenlet {
 	/* the first two cache lines are what a hand-over touches */
 	void *sp;			/* where gr_switch() left off, while not RUNNING */
 	uintptr_t fs;			/* FS base: the thread's TLS block, which is also its pthread_t */
-	struct gr_list run;		/* in carrier->ready while READY */
+	struct gr_list run;		/* in carrier->ready or .share.soon while READY */
 	struct gr_regs *regs;		/* in a call that came through the gate: the caller's registers, vector state to be kept */
 	uint64_t sigmask;		/* kernel layout: bit (n - 1) for signal n */
 	uint8_t state;			/* enum gr_state */
@@ -43,6 +43,7 @@ struct gr_greenlet {
 	uint8_t cancel_off;		/* PTHREAD_CANCEL_DISABLE */
 	uint8_t in_door;		/* in a call that is a cancellation point of ours, not of libc's */
 	uint8_t hold;			/* GR_PARK_HOLD: for all its parks, whatever their flags */
+	bool hog;			/* stands in the run queue after it had to give way (share.h) */
 	int result;			/* what gr_park() will return */
 	unsigned parks;			/* how often parked: tells gr_call() whether this call did */
 	uint64_t pending;		/* which signals are in .signals */
@@ -104,6 +105,17 @@ struct gr_stats {
 	unsigned alive, at_most;
 };
 
+/* share.h: who was picked last */
+enum gr_runs { GR_RUNS_ANY, GR_RUNS_SOON, GR_RUNS_HOG };
+
+struct gr_share {
+	struct gr_list soon;		/* ready too, and before carrier->ready */
+	unsigned hogs;			/* in carrier->ready: there are some while anybody is in .soon and no hog runs */
+	enum gr_runs runs;		/* who runs, */
+	gr_time began;			/* and since when */
+	gr_time until;			/* those in .soon have time */
+};
+
 struct gr_carrier {
 	volatile uint32_t inside;	/* in the runtime: calls pass straight through, signals are deferred */
 	volatile uint32_t todo;		/* GR_TODO_*: what gr_call() must see to before it returns */
@@ -117,6 +129,7 @@ struct gr_carrier {
 	uint32_t quiet_timers;		/* of them: they wake nobody of the program's */
 	unsigned since_hub;		/* switches since the hub had its turn */
 	bool hub_passed;		/* its place in the run queue has come, and others went on: it stands in none */
+	bool sharing;			/* .share is in use: there are hogs, or there is no hub yet */
 	gr_time turn_at;		/* when the hub had its last turn */
 	int (*on_switch)(void);		/* somebody is to be told of switches: from .current to .switch_to; or NULL */
 	struct gr_greenlet *switch_to;
@@ -150,6 +163,7 @@ struct gr_carrier {
 	unsigned background;		/* of stats.alive: workers without a greenlet, and grove's own greenlets */
 	bool natives;			/* there are kernel threads of the program that are not ours */
 	bool ungated;			/* some system calls of the program's code do not come to us: they could not be rewritten */
+	struct gr_share share;
 	struct gr_stats stats;
 };
 
@@ -215,6 +229,12 @@ static inline bool gr_on_greenlet(const struct gr_carrier *c)
 	return c->on && !c->inside && gr_fs_self() == c->current->fs;
 }
 
+/* The current greenlet's call took as long as @calls small ones. */
+static inline void gr_charge(struct gr_carrier *c, unsigned calls)
+{
+	c->budget -= (int)calls;
+}
+
 /*
  * gr_park - leave the CPU until woken, or until @deadline
  * @waits: a word for people
@@ -227,8 +247,14 @@ int gr_park(const char *waits, gr_time deadline, unsigned flags);
 /* Make @g runnable; its gr_park() returns @result.  False (and nothing happens) when it is not parked. */
 bool gr_wake(struct gr_greenlet *g, int result);
 
+/* The same for who waited for a descriptor: it comes before all others while hogs stand in the run queue. */
+bool gr_wake_soon(struct gr_greenlet *g, int result);
+
 /* Let every ready greenlet, and the hub if due, run once. */
 void gr_yield(void);
+
+/* The same for who has used up a slice: it is a hog until it runs again, and the hub looks at once. */
+void gr_give_way(void);
 
 /* Is anyone but the caller ready to run? */
 bool gr_others_ready(void);

@@ -165,7 +165,7 @@ static long read_rest(struct gr_fd *f, const struct iovec *iov, int n, long got,
 	return r > 0 ? got + r : got;
 }
 
-long gr_disk_read(struct gr_fd *f, const struct iovec *iov, int n, size_t bytes, off_t at, int flags)
+static long read_any(struct gr_fd *f, const struct iovec *iov, int n, size_t bytes, off_t at, int flags)
 {
 	bool taken = at == GR_HERE && gr_disk_taken(f);
 	long r;
@@ -190,6 +190,22 @@ long gr_disk_read(struct gr_fd *f, const struct iovec *iov, int n, size_t bytes,
 		return read_unasked(f, iov, n, at);
 	}
 	return r > 0 && (size_t)r < bytes ? read_rest(f, iov, n, r, at) : r;
+}
+
+/*
+ * Copying a KB takes about as long as a small call: who never has to wait, as the kernel reads ahead for him, is to let others run all
+ * the same.
+ */
+static long charged(long r)
+{
+	if (r > (long)GR_PAGE && !gr_alone(gr_carrier()))
+		gr_charge(gr_carrier(), (unsigned)((r - GR_PAGE) / 1024));
+	return r;
+}
+
+long gr_disk_read(struct gr_fd *f, const struct iovec *iov, int n, size_t bytes, off_t at, int flags)
+{
+	return charged(read_any(f, iov, n, bytes, at, flags));
 }
 
 bool gr_disk_cold(struct gr_fd *f, off_t at)
@@ -258,9 +274,9 @@ long gr_disk_write(struct gr_fd *f, size_t bytes, bool moves, int flags, long nr
 	gr_time now;
 
 	if (gr_alone(gr_carrier()) || (flags & RWF_NOWAIT) || (gr_disk_speed(f) < GR_SPEED_ASYNC && !taken))
-		return raw_syscall6(nr, a, b, c, d, e, g);
+		return charged(raw_syscall6(nr, a, b, c, d, e, g));
 	now = gr_now();
 	if (taken || f->speed == GR_SPEED_SLOW || f->direct || f->sync || (flags & RWF_DURABLE) || bytes >= MUCH || now < rough_until)
 		return write_there(f, moves, now, call);
-	return write_here(now, call);
+	return charged(write_here(now, call));
 }

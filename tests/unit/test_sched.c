@@ -1,10 +1,14 @@
 /* test_sched.c - park, wake, yield, exit and the hub's turns, on the real switch, with a hub that only moves the clock */
 #include "world.h"
+#include "fd.h"
+#include "green/disk.h"
 #include <dlfcn.h>
+#include <sys/mman.h>
 #include <xmmintrin.h>
 
 static unsigned hub_turns;
 static bool log_hub;
+static struct gr_greenlet *reads;	/* is parked for what the hub will find */
 
 static void hub_main(void *arg)
 {
@@ -18,6 +22,8 @@ static void hub_main(void *arg)
 		if (gr_list_empty(&c->ready) && gr_timers_next(&c->timers) > world_clock)
 			world_clock = gr_timers_next(&c->timers);
 		gr_timers_run(&c->timers, world_clock);
+		if (reads && gr_wake_soon(reads, 0))
+			reads = NULL;
 		if (!gr_list_empty(&c->ready))
 			gr_hub_leave();
 	}
@@ -62,7 +68,17 @@ static void wake(char whom, int result)
 	note("%s>%c%s", me(), whom, was_parked ? "" : "!");
 }
 
-/* p: park; T, t, z: park for 10 ms, 50 ms, not at all; y: yield; a to d: wake that one; I, C before: with EINTR, ECANCELED */
+static void wake_soon(char whom)
+{
+	bool was_parked = gr_wake_soon(player[whom - 'a'], 0);
+
+	note("%s>>%c%s", me(), whom, was_parked ? "" : "!");
+}
+
+/*
+ * p: park; T, t, z: park for 10 ms, 50 ms, not at all; y: yield; a to d: wake that one; I, C before: with EINTR, ECANCELED; S: for a
+ * descriptor; w: 10 ms pass; l: the slice is over; o: is anybody else ready?
+ */
 static void play(void *script)
 {
 	int result = 0;
@@ -71,6 +87,15 @@ static void play(void *script)
 		if (*s == 'y') {
 			note("%s.y", me());
 			gr_yield();
+		} else if (*s == 'l') {
+			note("%s.l", me());
+			gr_give_way();
+		} else if (*s == 'w') {
+			world_clock += GR_MS(10);
+		} else if (*s == 'o') {
+			note("%s.%s", me(), gr_others_ready() ? "others" : "alone");
+		} else if (*s == 'S') {
+			wake_soon(*++s);
 		} else if (*s >= 'a' && *s <= 'd') {
 			wake(*s, result);
 			result = 0;
@@ -82,11 +107,13 @@ static void play(void *script)
 	}
 }
 
-static const struct row {
+struct row {
 	const char *when, *script[4];
 	gr_time took;
 	const char *log;
-} rows[] = {
+};
+
+static const struct row rows[] = {
 	{ "yielding takes turns",       { "yy", "yy", "y" },     0,         "a.y b.y c.y a.y b.y" },
 	{ "yielding alone",             { "yy" },                0,         "a.y a.y" },
 	{ "woken in order",             { "p", "p", "ab" },      0,         "a.p b.p c>a c>b a=0 b=0" },
@@ -108,13 +135,12 @@ static const struct row {
 	{ "hand to hand",               { "pbp", "apa", "" },    0,         "a.p b>a b.p a=0 a>b a.p b=0 b>a a=0" },
 };
 
-static void test_rows(void **state)
+static void play_rows(const struct row *r, size_t n)
 {
-	for (size_t i = 0; i < GR_LENGTH(rows); i++) {
+	for (const struct row *end = r + n; r < end; r++) {
 		static const char *const names[] = { "a", "b", "c", "d" };
-		const struct row *r = &rows[i];
 
-		world_clear(state);
+		world_clear(NULL);
 		print_message("  %s\n", r->when);
 		for (int k = 0; k < 4 && r->script[k]; k++)
 			player[k] = world_go(names[k], play, (void *)r->script[k]);
@@ -123,6 +149,12 @@ static void test_rows(void **state)
 		assert_string_equal(world_log, r->log);
 		assert_int_equal(took(), r->took);
 	}
+}
+
+static void test_rows(void **state)
+{
+	(void)state;
+	play_rows(rows, GR_LENGTH(rows));
 }
 
 static void test_parked_for_ever_is_no_end(void **state)
@@ -152,6 +184,134 @@ static void test_others_ready_leaves_the_hub_out(void **state)
 	assert_true(gr_others_ready());
 	assert_true(world_run());
 	assert_string_equal(world_log, "others alone");
+}
+
+/* --- beside hogs -------------------------------------------------------------------------------------------------------- */
+
+static const struct row hog_rows[] = {
+	{ "for a descriptor: next",          { "p", "wlwSal", "wlwl" },                     GR_MS(40),
+	  "a.p b.l c.l b>>a b.l a=0 c.l" },
+	{ "for anything else: in line",      { "p", "wlwal", "wlwl" },                      GR_MS(40),
+	  "a.p b.l c.l b>a b.l c.l a=0" },
+	{ "a time that is over: in line",    { "wllll", "zyy" },                            GR_MS(10),
+	  "a.l b.z a.l a.l b=TIMEDOUT b.y a.l b.y" },
+	{ "nobody is a hog: in line",        { "p", "wSay", "y" },                          GR_MS(10),
+	  "a.p b>>a b.y c.y a=0" },
+	{ "as long as the slice before",     { "pw", "p", "wlwSaSblwl", "wlwlwl" },         GR_MS(70),
+	  "a.p b.p c.l d.l c>>a c>>b c.l a=0 d.l b=0 c.l d.l" },
+	{ "the hog is gone: next, but once", { "pyy", "wlwSaT", "yyyy" },                   GR_MS(30),
+	  "a.p b.l c.y b>>a b.T a=0 a.y c.y a.y c.y c.y b=TIMEDOUT" },
+	{ "who was woken stays so",          { "t", "wlwSaSaCal", "wlwl" },                 GR_MS(40),
+	  "a.t b.l c.l b>>a b>>a! b>a! b.l a=0 c.l" },
+	{ "who comes next is ready",         { "p", "wlowSaol" },                           GR_MS(20),
+	  "a.p b.l b.alone b>>a b.others b.l a=0" },
+};
+
+static void test_beside_hogs(void **state)
+{
+	(void)state;
+	play_rows(hog_rows, GR_LENGTH(hog_rows));
+	assert_false(gr_carrier()->sharing);
+	assert_int_equal(gr_carrier()->share.hogs, 0);
+}
+
+#define LONG	GR_SEC(10)
+
+struct worker {
+	gr_time step, had;
+	unsigned steps;
+};
+
+static bool works(struct worker *w)
+{
+	world_clock += w->step;
+	w->had += w->step;
+	w->steps++;
+	return took() < LONG;
+}
+
+static void computes(void *w)
+{
+	while (works(w))
+		gr_give_way();
+}
+
+static void serves(void *w)
+{
+	while (works(w)) {
+		reads = gr_carrier()->current;
+		gr_park("test", GR_NEVER, 0);
+	}
+}
+
+static void waits_in_line(void *w)
+{
+	while (works(w))
+		gr_yield();
+}
+
+static void test_hogs_have_half_of_the_time(void **state)
+{
+	struct worker slow[3], quick = { .step = GR_MS(1) };
+
+	(void)state;
+	for (size_t i = 0; i < GR_LENGTH(slow); i++) {
+		slow[i] = (struct worker){ .step = GR_MS(10) };
+		world_go("slow", computes, &slow[i]);
+	}
+	world_go("quick", serves, &quick);
+	assert_true(world_run());
+	assert_in_range(quick.had, LONG * 45 / 100, LONG * 55 / 100);
+	for (size_t i = 0; i < GR_LENGTH(slow); i++)
+		assert_in_range(slow[i].had, LONG * 15 / 100, LONG * 18 / 100);
+}
+
+/* As if the process had been stopped in the middle */
+static void test_a_slice_of_any_length_gives_no_more_than_ten(void **state)
+{
+	struct worker slow = { .step = GR_SEC(1) }, quick = { .step = GR_MS(1) };
+
+	(void)state;
+	world_go("slow", computes, &slow);
+	world_go("quick", serves, &quick);
+	assert_true(world_run());
+	assert_in_range(quick.steps, (slow.steps - 2) * 100, slow.steps * 101);
+}
+
+static void test_others_have_their_turn_after_each_slice(void **state)
+{
+	struct worker slow = { .step = GR_MS(10) }, quick = { .step = GR_MS(1) }, other = { .step = 0 };
+
+	(void)state;
+	world_go("slow", computes, &slow);
+	world_go("quick", serves, &quick);
+	world_go("other", waits_in_line, &other);
+	assert_true(world_run());
+	assert_in_range(other.steps, slow.steps - 1, slow.steps + 1);
+}
+
+static void test_who_copies_much_has_made_many_calls(void **state)
+{
+	static char room[64 * 1024];
+	struct iovec all = { room, sizeof(room) }, little = { room, 4096 };
+	int fd = memfd_create("warm", 0), *budget = &gr_carrier()->budget;
+	struct gr_fd *f = gr_fd_get(fd);
+
+	(void)state;
+	assert_int_equal(write(fd, room, sizeof(room)), sizeof(room));
+	*budget = 200;
+	assert_int_equal(gr_disk_read(f, &all, 1, sizeof(room), 0, 0), sizeof(room));
+	assert_int_equal(*budget, 200);		/* nobody else is there */
+	player[0] = world_go("a", play, "");
+	assert_int_equal(gr_disk_read(f, &little, 1, 4096, 0, 0), 4096);
+	assert_int_equal(*budget, 200);
+	assert_int_equal(gr_disk_read(f, &all, 1, sizeof(room), 0, 0), sizeof(room));
+	assert_int_equal(*budget, 200 - 60);
+	assert_int_equal(gr_disk_write(f, sizeof(room), false, 0, SYS_pwrite64, fd, (long)room, sizeof(room), 0, 0, 0), sizeof(room));
+	assert_int_equal(*budget, 200 - 60 - 60);
+	assert_true(world_run());
+	gr_fd_close(fd);
+	close(fd);
 }
 
 /* --- the hub's turns --------------------------------------------------------------------------------------------------- */
@@ -437,6 +597,11 @@ int main(void)
 		cmocka_unit_test_setup(test_rows, world_clear),
 		cmocka_unit_test_setup(test_parked_for_ever_is_no_end, world_clear),
 		cmocka_unit_test_setup(test_others_ready_leaves_the_hub_out, world_clear),
+		cmocka_unit_test_setup(test_beside_hogs, world_clear),
+		cmocka_unit_test_setup(test_hogs_have_half_of_the_time, world_clear),
+		cmocka_unit_test_setup(test_a_slice_of_any_length_gives_no_more_than_ten, world_clear),
+		cmocka_unit_test_setup(test_others_have_their_turn_after_each_slice, world_clear),
+		cmocka_unit_test_setup(test_who_copies_much_has_made_many_calls, world_clear),
 		cmocka_unit_test_setup(test_hub_looks_now_and_then_while_others_run, world_clear),
 		cmocka_unit_test_setup(test_deadlines_hold_while_others_run, world_clear),
 		cmocka_unit_test_setup(test_everyone_the_hub_woke_runs_before_its_next_turn, world_clear),
