@@ -39,14 +39,10 @@ static void abandon(void *arg)
 }
 
 /* Leaves the runtime for the program's handlers, which may do anything: fork, look up other names, or never come back. */
-static void run_handlers(struct gr_carrier *c, struct gr_dns_query *q)
+static void run_handlers(struct gr_dns_query *q)
 {
-	bool restart;
-
 	q->waiter = NULL;
-	c->todo &= ~GR_TODO_SIGNAL;
-	gr_signal_collect();
-	gr_signal_deliver(&restart);
+	gr_signal_handle();
 }
 
 void gr_dns_query_add(struct gr_dns_query *q)
@@ -65,13 +61,13 @@ static int wait_inside(struct gr_carrier *c, struct gr_dns_query *q)
 		q->waiter = c->current;
 		r = gr_park("dns", GR_NEVER, GR_PARK_INTR);
 		if (r == -EINTR)
-			run_handlers(c, q);
+			run_handlers(q);
 	}
 	q->waiter = NULL;
 	c->inside = GR_OUTSIDE;
 	while (c->todo & GR_TODO_SIGNAL) {
 		c->inside = GR_INSIDE;
-		run_handlers(c, q);
+		run_handlers(q);
 		c->inside = GR_OUTSIDE;
 	}
 	return r == -GR_EBROKEN ? gr_break_error() : 0;

@@ -30,17 +30,7 @@ static uint32_t owner_of(uint32_t v)
 
 /* --- among greenlets ------------------------------------------------------------------------------------------------------------ */
 
-/* A lock wait is not ended by signals: their handlers run, and it goes on. */
-static void run_handlers(void)
-{
-	bool restart;
-
-	gr_carrier()->todo &= ~GR_TODO_SIGNAL;
-	gr_signal_collect();
-	gr_signal_deliver(&restart);
-}
-
-/* 0 or -ETIMEDOUT, or -GR_ERESTART: look at the word again */
+/* 0 or -ETIMEDOUT, or -GR_ERESTART: look at the word again.  A lock wait is not ended by signals: their handlers run, and it goes on. */
 static long wait_for_owner(uint32_t *word, int op, gr_time deadline)
 {
 	struct gr_futex_waiter w = { .key = gr_futex_key(word, op), .g = gr_carrier()->current, .bitset = FUTEX_BITSET_MATCH_ANY,
@@ -55,7 +45,7 @@ static long wait_for_owner(uint32_t *word, int op, gr_time deadline)
 		return 0;		/* and the word names us: hand_over() */
 	gr_futex_dequeue(&w);
 	if (r == -EINTR)
-		run_handlers();
+		gr_signal_handle();
 	return r == -ETIMEDOUT ? r : -GR_ERESTART;
 }
 
@@ -137,7 +127,7 @@ static long lock_with_natives(uint32_t *word, gr_time deadline, bool try)
 		if (r == -ETIMEDOUT)
 			return r;
 		if (r == -GR_ERESTART)
-			run_handlers();
+			gr_signal_handle();
 		waited = FUTEX_WAITERS;
 	}
 }
@@ -192,7 +182,7 @@ static long wait_for_unknown(uint32_t *word, uint32_t was, gr_time deadline)
 		return 0;
 	r = gr_offload_until(deadline, SYS_futex, (long)word, FUTEX_WAIT, v | FUTEX_WAITERS, 0, 0, 0);
 	if (r == -GR_ERESTART)
-		run_handlers();
+		gr_signal_handle();
 	return r == -ETIMEDOUT ? r : 0;
 }
 

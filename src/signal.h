@@ -25,6 +25,16 @@ int gr_signal_deliver(bool *ret_restart);
 void gr_signal_collect(void);
 void gr_signal_collect_closed(void);		/* with everything blocked, and left so */
 
+/* In the middle of a green call: what has come for the current greenlet is handled, and the call goes on. */
+static inline void gr_signal_handle(void)
+{
+	bool restart;
+
+	gr_carrier()->todo &= ~GR_TODO_SIGNAL;
+	gr_signal_collect();
+	gr_signal_deliver(&restart);
+}
+
 /* What is pending here for @g, and for the process; the first of @set pending for the current greenlet or the process, taken out. */
 uint64_t gr_signal_pending_set(struct gr_greenlet *g);
 uint64_t gr_signal_nobodys(void);

@@ -147,15 +147,6 @@ static void order(struct gr_standin *s, uint32_t state)
 	raw(SYS_futex, &s->state, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
 }
 
-static void run_handlers(void)
-{
-	bool restart;
-
-	gr_carrier()->todo &= ~GR_TODO_SIGNAL;
-	gr_signal_collect();
-	gr_signal_deliver(&restart);
-}
-
 static long run(struct gr_standin *s)
 {
 	s->g = gr_carrier()->current;
@@ -165,7 +156,7 @@ static long run(struct gr_standin *s)
 	order(s, JOB);
 	while (!s->done)
 		if (gr_park("futex", GR_NEVER, GR_PARK_INTR | GR_PARK_HOLD | GR_PARK_OUTSIDE) == -EINTR && !s->done)
-			run_handlers();
+			gr_signal_handle();
 	return s->ret;
 }
 
