@@ -26,7 +26,8 @@ static struct signals {
 	void *delivering_value;
 	bool own_action;			/* the kernel has own_entry() for GR_SIG_INTERRUPT */
 	uint64_t contested;			/* waited for by one greenlet, let in by another */
-	bool exec;				/* between gr_signal_exec_begins() and _failed(): what is ignored the kernel ignores */
+	bool exec;				/* in gr_signal_exec(), or a raw clone: what is ignored the kernel ignores */
+	volatile int came;			/* in gr_signal_exec(): there is something to handle before the call */
 	int lent;				/* signals pending in the kernel for that time, of the set below */
 	uint64_t lent_set;
 } s;
@@ -390,6 +391,10 @@ static void arrive(struct gr_carrier *c, const siginfo_t *info, int tid, ucontex
 			set_frames_mask(c, uc, gr_signal_kernels());
 		return;
 	}
+	if (GR_UNLIKELY(s.exec)) {
+		s.came = true;
+		gr_interrupt_handler(info->si_signo, NULL, uc);
+	}
 	gr_signal_held |= to_hold(info) & ~gr_signal_exact_now;
 	if (full || gr_signal_held)
 		set_frames_mask(c, uc, c->kernel_mask | ((full ? ALL_SIGNALS & ~FAULTS : gr_signal_held) & ~gr_signal_exact_now));
@@ -627,24 +632,34 @@ void gr_signal_clone_done(void)
 }
 
 /* The new program inherits the mask, what is ignored, and what is pending for this thread and for the process. */
-void gr_signal_exec_begins(void)
+static void exec_begins(struct gr_carrier *c)
 {
-	struct gr_carrier *c = gr_carrier();
-
 	gr_signal_block_all();		/* what comes from now on is the new program's */
 	gr_signal_collect_closed();
 	s.lent_set = c->current->sigmask;
 	s.lent = gr_signal_lend(s.lent_set);
 	gr_signal_nobodys_to_kernel();
 	set_ignored(true);
+	s.came = (c->current->pending & ~c->current->sigmask) != 0;
 	gr_signal_exact(ALL_SIGNALS);
 }
 
-void gr_signal_exec_failed(void)
+static void exec_failed(void)
 {
 	gr_signal_block_all();
 	set_ignored(false);
 	gr_signal_take_back(s.lent_set, s.lent);
+}
+
+/* Where the mask is open for the new program our handler may still be entered, and what it notes would be lost with our lists. */
+long gr_signal_exec(const long call[7], bool anyhow)
+{
+	long r;
+
+	exec_begins(gr_carrier());
+	r = anyhow ? raw_syscall6(call[0], call[1], call[2], call[3], call[4], call[5], call[6]) : gr_raw_interruptible(&s.came, call);
+	exec_failed();
+	return r;
 }
 
 int gr_user_read(void *to, const void *from, size_t n)

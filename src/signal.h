@@ -133,9 +133,9 @@ void gr_signal_altstack_replaced(void);
 void gr_signal_clone_begins(void);
 void gr_signal_clone_done(void);
 
-/* Around execve(2): the kernel's mask is the program's own, whatever else we would have it let in. */
-void gr_signal_exec_begins(void);
-void gr_signal_exec_failed(void);
+/* execve(2), with the mask, and what is pending, that are the program's own.  -GR_ERESTART, if not @anyhow: something has come that the program
+ * is to handle first. */
+long gr_signal_exec(const long call[7], bool anyhow);
 
 /* Greenlet lists changed: a new one inherits the mask; what was sent to a dead one is dropped.  The last: it does not live in a forked child. */
 void gr_signal_born(struct gr_greenlet *g);

@@ -6,34 +6,28 @@
 #include "../raw.h"
 #include "../signal.h"
 
-static void begin(void)
-{
-	gr_preempt_pause();
-	gr_signal_exec_begins();
-}
+#define TRIES	64		/* signals may come faster than they are handled */
 
-static void failed(void)
+static long exec(const long call[7])
 {
-	gr_signal_exec_failed();
-	gr_preempt_go_on();
+	long r = -GR_ERESTART;
+
+	for (int i = 0; r == -GR_ERESTART; i++) {
+		if (i > 0)
+			gr_signal_handle();
+		gr_preempt_pause();
+		r = gr_signal_exec(call, i == TRIES);
+		gr_preempt_go_on();
+	}
+	return r;
 }
 
 long green_execve(const char *path, char *const argv[], char *const envp[])
 {
-	long r;
-
-	begin();
-	r = raw(SYS_execve, path, argv, envp);
-	failed();
-	return r;
+	return exec((long[7]){ SYS_execve, (long)path, (long)argv, (long)envp });
 }
 
 long green_execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	long r;
-
-	begin();
-	r = raw(SYS_execveat, dir, path, argv, envp, flags);
-	failed();
-	return r;
+	return exec((long[7]){ SYS_execveat, dir, (long)path, (long)argv, (long)envp, flags });
 }

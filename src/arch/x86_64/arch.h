@@ -95,7 +95,7 @@ static inline long gr_raw_thread(void *stack_top, void *tls, int *tid, void (*fn
 	return r;
 }
 
-/* The system call call[0] with arguments call[1..6].  -EINTR when *cancelled; to break it off, set that and then send the signal whose
+/* The system call call[0] with arguments call[1..6].  -GR_ERESTART when *cancelled; to break it off, set that and then send the signal whose
  * handler is gr_interrupt_handler(): see clone.S for why no moment is missed. */
 long gr_raw_interruptible(const volatile int *cancelled, const long call[7]);
 void gr_interrupt_handler(int sig, siginfo_t *info, void *context);

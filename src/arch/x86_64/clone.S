@@ -1,5 +1,5 @@
 /*
- * clone.S - kernel threads of grove's own, and system calls on them that can be broken off
+ * clone.S - kernel threads of grove's own, and system calls that can be broken off, by others or by a signal
  *
  * long gr_raw_clone_thread(void *stack_top, void *tls, int *tid, void (*fn)(void *), void *arg)
  *   rdi: stack, 16-aligned   rsi: FS base   rdx: where the tid goes   rcx: fn   r8: arg                         psABI 1.0
@@ -51,7 +51,7 @@ gr_raw_clone_thread:
  * Returns the call's result, or -GR_ERESTART when *cancelled was set before it began to wait, or where the kernel would have made the
  * call again.
  *
- * Who wants to break it off sets *cancelled, then sends GR_SIG_INTERRUPT, once.  The signal comes
+ * Who wants to break it off sets *cancelled, then sends GR_SIG_INTERRUPT, once; or the handler sets it.  The signal comes
  *   before `begin':               *cancelled is seen
  *   from `begin' up to `syscall': the handler moves rip to `cancelled' below, so the call is not made
  *   in the call:                  the kernel ends it with EINTR, or with what it had done so far; where it would have made the call again
@@ -86,9 +86,10 @@ gr_raw_interruptible:
 	.size	gr_raw_interruptible, . - gr_raw_interruptible
 
 /*
- * void gr_interrupt_handler(int sig, siginfo_t *info, void *context): GR_SIG_INTERRUPT has come on an offload thread
- *   rdx: context
- * Runs on whichever thread the signal was sent to; on any but an offload thread rip lies elsewhere and nothing happens.
+ * void gr_interrupt_handler(int sig, siginfo_t *info, void *context): GR_SIG_INTERRUPT has come on an offload thread, or something on the
+ * carrier while it is about to exec (gr_signal_exec)
+ *   rdx: context, all that is looked at
+ * Runs on whichever thread the signal was sent to; on any other rip lies elsewhere and nothing happens.
  */
 	.globl	gr_interrupt_handler
 	.hidden	gr_interrupt_handler
