@@ -17,7 +17,7 @@
 int gr_signal_start(void);
 void gr_signal_fork_child(void);
 
-/* Deliver what is pending and unblocked for the current greenlet; called by gr_call() with carrier->inside clear.
+/* Deliver what is pending and unblocked for the current greenlet; called with carrier->inside set.
  * Returns how many handlers ran, one after the other; *ret_restart: the first one was installed with SA_RESTART (true when none ran). */
 int gr_signal_deliver(bool *ret_restart);
 
