@@ -118,6 +118,18 @@ static int deliver(struct gr_carrier *c, bool *ret_restart)
 	return ran;
 }
 
+/* Who has computed, or copied much, has used up a slice; small calls are made in a moment, however many they are. */
+static void let_others_run(struct gr_carrier *c)
+{
+	bool much = c->budget < 0 || (c->todo & GR_TODO_YIELD);
+
+	c->budget = 1;
+	if (much)
+		gr_give_way();
+	else
+		gr_yield();
+}
+
 /* What the end of a green call has to see to: signals, restarts, turns for others.  Returns true when the call is to be made again. */
 static bool finish(struct gr_carrier *c, long *r)
 {
@@ -128,10 +140,8 @@ static bool finish(struct gr_carrier *c, long *r)
 	int ran = 0;
 
 	me->restore_mask = 0;		/* ours to see to: a handler may make such a call itself, or never come back */
-	if (c->budget <= 0 || (c->todo & GR_TODO_YIELD)) {
-		c->budget = 1;
-		gr_give_way();
-	}
+	if (c->budget <= 0 || (c->todo & GR_TODO_YIELD))
+		let_others_run(c);
 	if (c->todo & GR_TODO_SIGNAL) {
 		c->todo &= ~GR_TODO_SIGNAL;
 		gr_signal_collect();
