@@ -381,8 +381,10 @@ void gr_audit_start(char **env)
 
 void gr_audit_go(void)
 {
-	if (gr_carrier()->audit)
-		gr_preempt_watch(on_tick);
+	if (!gr_carrier()->audit)
+		return;
+	gr_preempt_watch(on_tick);
+	gr_watchdog_start();		/* now, as what it is to see may be the first thing that the program does */
 }
 
 void gr_audit_fork_child(void)
