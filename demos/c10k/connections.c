@@ -116,7 +116,7 @@ int main(void)
 	server = grove_server_new("127.0.0.1:0", serve, NULL, NULL);
 	if (!server) {
 		perror("connections");
-		return 77;
+		return 1;
 	}
 	begin = seconds_now();
 	pid = fork();

@@ -87,7 +87,7 @@ static int choose_port(void)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
 	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || grove_local_address(fd, address, sizeof(address)) < 0) {
 		perror("prefork");
-		exit(77);
+		exit(1);
 	}
 	return fd;
 }
@@ -152,7 +152,7 @@ int main(void)
 	grove_greenlet *runs;
 
 	if (!master || socketpair(AF_UNIX, SOCK_DGRAM, 0, up) < 0)
-		return 77;
+		return 1;
 	fprintf(stderr, "%u CPUs\n", grove_cpu_count());
 	runs = grove_spawn(be_master, master);
 	wait_for_workers(WORKERS);

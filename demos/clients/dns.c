@@ -37,7 +37,7 @@ int main(void)
 	void *text;
 
 	if (grove_patch() == -1)
-		return 77;
+		return 1;
 	for (long i = 0; i < N; i++)
 		g[i] = grove_spawn(look_up, (void *)i);
 	for (int i = 0; i < N; i++) {

@@ -84,7 +84,7 @@ int main(void)
 		return 77;
 	}
 	if (grove_patch() == -1)
-		return 77;
+		return 1;
 	all_at_once(connect_one, none);
 	if (PQstatus(db[0]) != CONNECTION_OK) {
 		fprintf(stderr, "%s", PQerrorMessage(db[0]));

@@ -81,7 +81,7 @@ int main(void)
 		return 77;
 	}
 	if (grove_patch() == -1)
-		return 77;
+		return 1;
 	redis = connect_redis();
 	for (long i = 0; i < WORKERS; i++)
 		g[i] = grove_spawn(worker, (void *)i);

@@ -83,7 +83,7 @@ static void by_greenlets(void)
 	grove_greenlet *g[FILES];
 
 	if (grove_patch() == -1)
-		exit(77);
+		exit(1);
 	for (long k = 0; k < FILES; k++)
 		g[k] = grove_spawn(fetch, (void *)k);
 	grove_joinall(g, FILES, 0, GROVE_FOREVER, 0);

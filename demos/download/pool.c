@@ -86,7 +86,7 @@ int main(void)
 	server_start(&server[0], 1, 2048, 5000, DOWNLOADS);
 	server_start(&server[1], 1, 2048, 5000, 1);
 	if (grove_patch() == -1)
-		return 77;
+		return 1;
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	all_at_once("a handle each", fetch_alone, server[0].counts);
 

@@ -208,7 +208,7 @@ int main(void)
 
 	if (!server || grove_server_start(server) < 0) {
 		perror("crawl");
-		return 77;
+		return 1;
 	}
 	address = grove_server_address(server);
 	pool = grove_pool_new(AT_ONCE);

@@ -128,7 +128,7 @@ int main(void)
 	server = grove_server_new("127.0.0.1:0", http_serve, &site, NULL);
 	if (!server || grove_server_start(server) < 0) {
 		perror("server");
-		return 77;
+		return 1;
 	}
 	one_connection();
 	alone("HTTP/1.0 closes", "GET / HTTP/1.0\r\n\r\n");

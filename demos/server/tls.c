@@ -151,7 +151,7 @@ int main(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	if (grove_patch() < 0)
-		return 77;
+		return 1;
 	make_both_sides();
 	all_connected = grove_barrier_new(CLIENTS + 1);
 	server = grove_server_new("127.0.0.1:0", serve, &server, NULL);

@@ -231,7 +231,7 @@ int main(int argc, char **argv)
 	server_start(&all.http, 4, SIZE, 0, at_once ? all.n + 1 : 1);
 	if (at_once && grove_patch() == -1) {
 		puts("grove_patch() does not work here");
-		return 77;
+		return 1;
 	}
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	all.sql = connect_sql();

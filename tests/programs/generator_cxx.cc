@@ -186,7 +186,7 @@ void contexts_are_left_by_exceptions()
 int main()
 {
 	if (grove_patch() < 0)
-		return 77;
+		return 1;
 	an_exception_comes_out_in_the_consumer();
 	catch_blocks_are_each_sides_own();
 	freeing_unwinds_the_body();

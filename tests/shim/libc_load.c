@@ -23,7 +23,7 @@ static void find_library(void)
 	do {
 		if (i == T_LENGTH(places)) {
 			say("libnss_slow.so.2 is not built");
-			exit(77);
+			exit(1);
 		}
 		snprintf(library, sizeof(library), "%s/%s", dir, places[i++]);
 	} while (access(library, R_OK) != 0);
